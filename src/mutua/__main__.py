@@ -1,0 +1,5 @@
+"""``python -m mutua``."""
+
+from mutua.cli import run
+
+run()

@@ -1,0 +1,1 @@
+"""The doctor: observations in, findings out. Pure; whoever observes is elsewhere."""

@@ -1,0 +1,192 @@
+"""Every error mutua raises, in one tree.
+
+    MutuaError
+    ├── InvalidInput            what was asked for makes no sense            exit 2
+    │   ├── InvalidName             not a name a certificate can carry
+    │   ├── InvalidClientName       not a name the registry can hold
+    │   ├── InvalidGrant            not methods and a path pattern
+    │   ├── InvalidLifetime         longer than the profile allows, or not positive
+    │   ├── InvalidAddress          not a URL or address that can be called
+    │   ├── UnknownClient           the registry has no such client
+    │   ├── UnknownCertificate      the inventory has no such certificate
+    │   └── UnknownIdentity         the home has no such identity
+    ├── Unreadable              something given could not be read            exit 3
+    │   ├── HomeNotFound            no home where one was expected
+    │   ├── InvalidSettings         mutua.toml cannot be understood
+    │   ├── UnreadableFile          a file is missing, closed to us or too large
+    │   ├── UnreadableCertificate   not a certificate in PEM or DER
+    │   ├── UnreadableKey           not a private key, or of a kind we refuse
+    │   ├── EncryptedKey            a key or PKCS#12 needs a password
+    │   ├── WrongPassword           the password does not open it
+    │   ├── KeyMismatch             the key does not belong to the certificate
+    │   ├── UnreadableStore         the database is missing, damaged or too new
+    │   ├── AppNotFound             the application cannot be imported
+    │   └── MissingExtra            a part of mutua that is installed on request
+    ├── NotAllowed              understood, and refused                      exit 4
+    │   ├── HomeExists              a home is there already
+    │   ├── UnsafeHome              others can write the home, or own it
+    │   ├── ClientExists            the registry knows that name already
+    │   ├── AlreadyExists           a file or identity would be overwritten
+    │   ├── AlreadyRevoked          the certificate was revoked before
+    │   ├── MissingPassphrase       what unseals the CA keys was not given
+    │   ├── WrongPassphrase         the passphrase does not unseal them
+    │   └── BrokenAudit             the event chain does not verify
+    └── NetworkError            the network said no                          exit 5
+        ├── AddressInUse            the port to listen on is taken
+        └── CallFailed              a call could not be made
+
+Each carries a stable ``code`` (also the heading of its page in docs/errors.md), a message
+for whoever runs the program, and a ``hint`` that says what to type next. ``public`` is the
+only text that may ever reach a peer, and it never varies.
+"""
+
+from typing import ClassVar
+
+
+class MutuaError(Exception):
+    """The root of the tree.
+
+    Args:
+        message: what happened, one line, for the person at the keyboard or the log.
+        hint: the next thing to type or to look at, one line.
+    """
+
+    code: ClassVar[str] = "mutua_error"
+    public: ClassVar[str] = "The request could not be completed."
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidInput(MutuaError):
+    code = "invalid_input"
+
+
+class InvalidName(InvalidInput):
+    code = "invalid_name"
+
+
+class InvalidClientName(InvalidInput):
+    code = "invalid_client_name"
+
+
+class InvalidGrant(InvalidInput):
+    code = "invalid_grant"
+
+
+class InvalidLifetime(InvalidInput):
+    code = "invalid_lifetime"
+
+
+class InvalidAddress(InvalidInput):
+    code = "invalid_address"
+
+
+class UnknownClient(InvalidInput):
+    code = "unknown_client"
+
+
+class UnknownCertificate(InvalidInput):
+    code = "unknown_certificate"
+
+
+class UnknownIdentity(InvalidInput):
+    code = "unknown_identity"
+
+
+class Unreadable(MutuaError):
+    code = "unreadable"
+
+
+class HomeNotFound(Unreadable):
+    code = "home_not_found"
+
+
+class InvalidSettings(Unreadable):
+    code = "invalid_settings"
+
+
+class UnreadableFile(Unreadable):
+    code = "unreadable_file"
+
+
+class UnreadableCertificate(Unreadable):
+    code = "unreadable_certificate"
+
+
+class UnreadableKey(Unreadable):
+    code = "unreadable_key"
+
+
+class EncryptedKey(Unreadable):
+    code = "encrypted_key"
+
+
+class WrongPassword(Unreadable):
+    code = "wrong_password"
+
+
+class KeyMismatch(Unreadable):
+    code = "key_mismatch"
+
+
+class UnreadableStore(Unreadable):
+    code = "unreadable_store"
+
+
+class AppNotFound(Unreadable):
+    code = "app_not_found"
+
+
+class MissingExtra(Unreadable):
+    code = "missing_extra"
+
+
+class NotAllowed(MutuaError):
+    code = "not_allowed"
+
+
+class HomeExists(NotAllowed):
+    code = "home_exists"
+
+
+class UnsafeHome(NotAllowed):
+    code = "unsafe_home"
+
+
+class ClientExists(NotAllowed):
+    code = "client_exists"
+
+
+class AlreadyExists(NotAllowed):
+    code = "already_exists"
+
+
+class AlreadyRevoked(NotAllowed):
+    code = "already_revoked"
+
+
+class MissingPassphrase(NotAllowed):
+    code = "missing_passphrase"
+
+
+class WrongPassphrase(NotAllowed):
+    code = "wrong_passphrase"
+
+
+class BrokenAudit(NotAllowed):
+    code = "broken_audit"
+
+
+class NetworkError(MutuaError):
+    code = "network_error"
+
+
+class AddressInUse(NetworkError):
+    code = "address_in_use"
+
+
+class CallFailed(NetworkError):
+    code = "call_failed"

@@ -1,0 +1,1 @@
+"""The gate: may this client do this, now? Pure decisions over an immutable snapshot."""

@@ -1,0 +1,101 @@
+"""The decision on one request. Deny by default; every refusal has a reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mutua.gate.paths import problem_with
+from mutua.gate.snapshot import ClientEntry, Snapshot
+from mutua.reasons import Reason
+from mutua.registry.clients import CredentialKind, KnownClient
+from mutua.tls.peer import PeerCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the gate needs to know of a request.
+
+    Attributes:
+        method: upper case; ``GET`` for a WebSocket handshake (RFC 6455 section 4.1).
+        path: as the application routes on it, decoded once.
+        raw_path: as sent, without the query; ``None`` if the server does not tell.
+    """
+
+    method: str
+    path: str
+    raw_path: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A decision against.
+
+    Attributes:
+        reason: the stable reason.
+        detail: what exactly was wrong, for the log; never for the peer.
+        client: the client's name, as far as it is known.
+        thumbprint: x5t#S256 of the certificate that was shown, if one was.
+    """
+
+    reason: Reason
+    detail: str
+    client: str | None = None
+    thumbprint: str | None = None
+
+
+def decide(
+    snapshot: Snapshot | None, peer: PeerCertificate | None, request: Request, now: datetime
+) -> KnownClient | Refusal:
+    """Admit a request as a known client, or refuse it.
+
+    Args:
+        snapshot: the registry; ``None`` when it has been out of reach for too long.
+        peer: the certificate whose possession the peer has proved on this connection.
+        request: what it asks for.
+        now: UTC.
+    """
+    who = identify(snapshot, peer, now)
+    if isinstance(who, Refusal):
+        return who
+    return authorize(who, request)
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A peer the registry knows, and what the registry says of it. Holds for one snapshot, until it expires."""
+
+    known: KnownClient
+    entry: ClientEntry
+
+
+def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datetime) -> Identified | Refusal:
+    """Who the peer is: the half of the decision that is the same for every request of a connection."""
+    if snapshot is None:
+        return Refusal(Reason.STALE_REGISTRY, "the registry has been out of reach for too long")
+    if peer is None:
+        return Refusal(Reason.NO_CERTIFICATE, "no client certificate on this connection")
+    thumbprint = peer.thumbprint
+    entry = snapshot.issued.get(thumbprint)
+    name = entry.client.name if entry else None
+    if now < peer.not_before:
+        return Refusal(Reason.NOT_YET_VALID, f"valid from {peer.not_before:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
+    if now > peer.not_after:
+        return Refusal(Reason.EXPIRED, f"expired at {peer.not_after:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
+    if thumbprint in snapshot.revoked:
+        return Refusal(Reason.REVOKED, "the certificate is revoked", name, thumbprint)
+    if entry is None:
+        return Refusal(Reason.UNKNOWN_CLIENT, "the certificate belongs to no client", None, thumbprint)
+    if entry.suspended:
+        return Refusal(Reason.SUSPENDED, "the client is suspended", name, thumbprint)
+    known = KnownClient(entry.client.name, thumbprint, CredentialKind.ISSUED)
+    return Identified(known, entry)
+
+
+def authorize(who: Identified, request: Request) -> KnownClient | Refusal:
+    """What it may call: the half of the decision that is made anew on every request."""
+    known = who.known
+    if problem := problem_with(request.path, request.raw_path):
+        return Refusal(Reason.MALFORMED, problem, known.name, known.thumbprint)
+    if not who.entry.allows(request.method, request.path):
+        detail = f"no grant covers {request.method} {request.path}"
+        return Refusal(Reason.NOT_GRANTED, detail, known.name, known.thumbprint)
+    return known

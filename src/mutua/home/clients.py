@@ -1,0 +1,87 @@
+"""Acts on the registry: each is one transaction with its event."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mutua.errors import ClientExists, UnknownClient
+from mutua.registry.clients import Client, ClientState, accepted_client_name
+from mutua.registry.grants import Grant
+from mutua.store import registry
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from mutua.home.home import Home
+
+
+class Clients:
+    """The known clients of a home: ``home.clients``."""
+
+    def __init__(self, home: "Home") -> None:
+        self._home = home
+
+    def add(self, name: str, *, allow: Iterable[str | Grant] = ()) -> Client:
+        """Register a client.
+
+        Args:
+            name: 1 to 63 lower-case letters, digits and inner hyphens.
+            allow: grants, such as ``"POST /webhook/*"``; without any the client may call nothing.
+
+        Raises:
+            InvalidClientName, InvalidGrant: what was given cannot be used.
+            ClientExists: the registry knows that name.
+        """
+        grants = dict.fromkeys(grant if isinstance(grant, Grant) else Grant.parse(grant) for grant in allow)
+        client = Client(name=accepted_client_name(name), grants=tuple(grants))
+        with self._home.store.write() as connection:
+            if registry.find(connection, name) is not None:
+                raise ClientExists(f"the client {name!r} is registered already", hint=f"mutua client show {name}")
+            registry.add(connection, client, at=self._home.now())
+            self._home.record(
+                connection, "client.added", name, {"grants": [str(grant) for grant in client.grants]}
+            )
+        return client
+
+    def get(self, name: str) -> Client:
+        """One client.
+
+        Raises:
+            UnknownClient: the registry has none of that name.
+        """
+        with self._home.store.read() as connection:
+            return self._find(connection, name)
+
+    def all(self) -> tuple[Client, ...]:
+        """Every client, by name."""
+        with self._home.store.read() as connection:
+            return registry.everyone(connection)
+
+    def suspend(self, name: str) -> Client:
+        """Refuse the client's next request, on every connection. Suspending twice changes nothing.
+
+        Raises:
+            UnknownClient: the registry has none of that name.
+        """
+        return self._set_state(name, ClientState.SUSPENDED)
+
+    def resume(self, name: str) -> Client:
+        """Let a suspended client in again.
+
+        Raises:
+            UnknownClient: the registry has none of that name.
+        """
+        return self._set_state(name, ClientState.ACTIVE)
+
+    def _set_state(self, name: str, state: ClientState) -> Client:
+        with self._home.store.write() as connection:
+            if self._find(connection, name).state is not state:
+                registry.set_state(connection, name, state)
+                kind = "client.suspended" if state is ClientState.SUSPENDED else "client.resumed"
+                self._home.record(connection, kind, name, {})
+            return self._find(connection, name)
+
+    def _find(self, connection: "Connection", name: str) -> Client:
+        client = registry.find(connection, name)
+        if client is None:
+            raise UnknownClient(f"the registry knows no client {name[:80]!r}", hint="mutua client list")
+        return client

@@ -1,0 +1,98 @@
+"""Identities on disk: ``identities/NAME/key.pem`` and ``chain.pem``, replaced together or not at all.
+
+``identities/NAME`` is a symbolic link to a folder that is never changed once it is written, so that
+renewing is one rename: no reader and no crash finds a key with another key's certificate.
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from mutua.errors import AlreadyExists, InvalidInput, UnknownIdentity
+from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, sync_directory, write_file
+from mutua.tls.identity import CHAIN_FILE, KEY_FILE, Identity
+
+_NAME = re.compile(r"[a-z0-9*]([a-z0-9._-]{0,251}[a-z0-9])?")
+_VERSIONS = ".versions"
+
+
+class Identities:
+    """The identities of a home, by name.
+
+    Args:
+        folder: ``identities`` in the home.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str) -> Path:
+        """Where the identity's ``key.pem`` and ``chain.pem`` are, or will be.
+
+        Raises:
+            InvalidInput: the name cannot be a folder's.
+        """
+        if not _NAME.fullmatch(name) or ".." in name:
+            raise InvalidInput(f"{name[:80]!r} cannot name an identity", hint="use lower-case letters, digits, . _ -")
+        return self.folder / name
+
+    def save(self, name: str, identity: Identity, *, replace: bool = False) -> Path:
+        """Write an identity, key 0600, both files together.
+
+        Args:
+            name: lower-case letters, digits, dots, hyphens, underscores.
+            identity: what to write.
+            replace: whether one of that name may be there already.
+
+        Returns:
+            The folder with ``key.pem`` and ``chain.pem``.
+
+        Raises:
+            AlreadyExists: it is there and ``replace`` was not given; nothing was touched.
+        """
+        link = self.path(name)
+        if not replace and os.path.lexists(link):
+            raise AlreadyExists(f"the identity {name!r} is there already", hint="give --force to replace it")
+        versions = self.folder / _VERSIONS
+        versions.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        version = versions / f"{name}-{identity.thumbprint[:16]}-{os.urandom(4).hex()}"
+        version.mkdir(mode=PRIVATE_DIRECTORY)
+        write_file(version / KEY_FILE, identity.key_pem())
+        write_file(version / CHAIN_FILE, identity.chain_pem(), mode=PUBLIC_FILE)
+        sync_directory(versions)
+        previous = link.resolve() if link.is_symlink() else None
+        fresh = versions / f"{version.name}.link"
+        fresh.symlink_to(Path(_VERSIONS) / version.name)
+        fresh.replace(link)
+        sync_directory(self.folder)
+        self._forget_versions(name, keep={version, previous})
+        return link
+
+    def load(self, name: str) -> Identity:
+        """Read an identity.
+
+        Raises:
+            UnknownIdentity: there is none of that name.
+            UnreadableKey, UnreadableCertificate, KeyMismatch: it is damaged.
+        """
+        path = self.path(name)
+        if not path.is_dir():
+            known = ", ".join(self.names()) or "none yet"
+            raise UnknownIdentity(
+                f"there is no identity {name!r} in this home ({known})", hint=f"mutua cert issue server {name}"
+            )
+        return Identity.load(path)
+
+    def names(self) -> list[str]:
+        """The names of all identities, sorted."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(entry.name for entry in self.folder.iterdir() if entry.name != _VERSIONS)
+
+    def _forget_versions(self, name: str, keep: set[Path | None]) -> None:
+        """Remove all versions but the new one and the one before, which a reader may still have open."""
+        for version in (self.folder / _VERSIONS).iterdir():
+            stem = version.name.rsplit("-", 2)[0]
+            if stem == name and version.resolve() not in {each and each.resolve() for each in keep}:
+                shutil.rmtree(version, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Doors: where TLS ends and a request meets the gate."""

@@ -1,0 +1,98 @@
+"""The gate at work in a process: the newest snapshot, swapped whenever the store changes."""
+
+import logging
+import time
+from datetime import UTC, datetime
+from threading import Lock
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from mutua.errors import MutuaError
+from mutua.gate.decision import Refusal, Request, decide
+from mutua.gate.snapshot import Snapshot
+from mutua.home.home import Home
+from mutua.inbound.watching import Watcher
+from mutua.registry.clients import KnownClient
+from mutua.store.feed import ChangeFeed
+from mutua.tls.peer import PeerCertificate
+from mutua.tls.trust import Trust
+
+POLL_SECONDS = 0.02
+"""A suspension is refused within 100 ms (promise 2); one look costs about 10 microseconds."""
+
+log = logging.getLogger("mutua.gate")
+
+
+class LiveGate:
+    """Decides with the newest snapshot of a home's registry.
+
+    Nothing on the way of a request reads the store: a thread watches the change feed, loads a new snapshot
+    when something was committed, and swaps it in. When the store is lost, the gate goes on with what it knows
+    for ``max_stale`` seconds, and then refuses everyone.
+
+    Args:
+        home: whose registry; the gate opens a store of its own.
+
+    Raises:
+        UnreadableStore: the registry cannot be read now; a gate never starts without one.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._home = Home.open(home.path)
+        self._max_stale = home.settings.max_stale
+        self._feed = ChangeFeed(self._home.store.path)
+        self._loading = Lock()
+        self._lost = False
+        self._feed.changed()
+        self._load()
+        self._watcher = Watcher("mutua-gate", POLL_SECONDS, self._look)
+        self._watcher.start()
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The newest snapshot; ``None`` when the store has been out of reach for longer than ``max_stale``."""
+        return self._snapshot if time.monotonic() - self._confirmed <= self._max_stale else None
+
+    @property
+    def trust(self) -> Trust:
+        """Trust in the home's CAs, as of the newest snapshot."""
+        return self._trust
+
+    def decide(self, peer: PeerCertificate | None, request: Request) -> KnownClient | Refusal:
+        """Admit or refuse a request now."""
+        return decide(self.snapshot, peer, request, datetime.now(UTC))
+
+    def close(self) -> None:
+        """Stop watching and close the store."""
+        self._watcher.stop()
+        self._feed.close()
+        self._home.close()
+
+    def _look(self) -> None:
+        try:
+            if self._feed.changed() or self._lost:
+                # Connections of the pool may still be open on a file that was replaced.
+                self._home.store.close()
+                self._load()
+        except (MutuaError, SQLAlchemyError) as error:
+            if not self._lost:
+                log.warning(
+                    "the store is lost; going on with what is known for %d s, then refusing: %s",
+                    self._max_stale,
+                    error,
+                )
+            self._lost = True
+            return
+        if self._lost:
+            log.warning("the store is back")
+            self._lost = False
+        self._confirmed = time.monotonic()
+
+    def _load(self) -> None:
+        with self._loading:
+            confirmed = time.monotonic()
+            self._snapshot = self._home.snapshot()
+            trust = self._home.trust
+            if getattr(self, "_trust", None) != trust:
+                self._trust = trust
+            self._confirmed = confirmed

@@ -1,0 +1,85 @@
+"""A server's TLS context that follows its identity and trust: built anew on a change, then swapped.
+
+A context in use is never touched: reloading one breaks handshakes that are under way. Connections that
+are open keep the context they began with.
+"""
+
+import logging
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from mutua.errors import MutuaError
+from mutua.inbound.watching import Watcher
+from mutua.tls.identity import CHAIN_FILE, KEY_FILE, Identity
+from mutua.tls.trust import Trust
+
+POLL_SECONDS = 0.1
+"""How often the identity's files are looked at; a renewal is in use within a fifth of a second."""
+
+log = logging.getLogger("mutua.identity")
+
+_Stamp = tuple[tuple[int, int, int], ...]
+
+
+class LiveIdentity:
+    """The context for the next connection.
+
+    Args:
+        source: an identity, which stays as it is, or a path as for ``Identity.load``, which is watched.
+        trust: gives the trust in force; asked at every look.
+
+    Raises:
+        MutuaError: the identity cannot be loaded now.
+    """
+
+    def __init__(self, source: Identity | Path, trust: Callable[[], Trust]) -> None:
+        self._source = source
+        self._current_trust = trust
+        self._stamp = self._files()
+        self._trust = trust()
+        self.identity = Identity.load(source) if isinstance(source, Path) else source
+        self.context = self._build()
+        self._watcher = Watcher("mutua-identity", POLL_SECONDS, self.look)
+        self._watcher.start()
+
+    def look(self) -> None:
+        """Swap in a new context if the identity's files or the trust have changed."""
+        stamp, trust = self._files(), self._current_trust()
+        if stamp == self._stamp and trust is self._trust:
+            return
+        try:
+            identity = Identity.load(self._source) if isinstance(self._source, Path) else self._source
+            before, self.identity, self._trust = self.identity, identity, trust
+            self.context = self._build()
+        except (MutuaError, ssl.SSLError, OSError) as error:
+            # Half of a renewal, or a bad file: the last good identity serves on, and the next look tries again.
+            log.warning("the identity at %s cannot be loaded, serving on with the last one: %s", self._source, error)
+            return
+        self._stamp = stamp
+        if identity.thumbprint != before.thumbprint:
+            log.info("identity renewed: %s until %s", identity.thumbprint, identity.not_after.isoformat())
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._watcher.stop()
+
+    def _build(self) -> ssl.SSLContext:
+        context = self.identity.server_context(self._trust)
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    def _files(self) -> _Stamp:
+        """What changes whenever the identity is replaced, by rename or in place."""
+        if not isinstance(self._source, Path):
+            return ()
+        names = (CHAIN_FILE, KEY_FILE) if self._source.is_dir() else (".",)
+        stamps = []
+        for name in names:
+            try:
+                status = (self._source / name).stat()
+            except OSError:
+                stamps.append((0, 0, 0))
+            else:
+                stamps.append((status.st_ino, status.st_mtime_ns, status.st_size))
+        return tuple(stamps)

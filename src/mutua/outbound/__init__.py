@@ -1,0 +1,1 @@
+"""Where TLS begins: calling others as an identity."""

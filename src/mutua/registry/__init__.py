@@ -1,0 +1,1 @@
+"""The registry of known clients: who they are, how they prove it, what they may call."""

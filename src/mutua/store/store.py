@@ -1,0 +1,119 @@
+"""Opening the database, and its two kinds of transaction: reading and writing."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from mutua.errors import UnreadableStore
+
+BUSY_TIMEOUT_MS = 10_000
+"""How long a writer waits for another; an issuance holds the lock for under a millisecond."""
+
+SCHEMA_REVISION = "0001"
+"""The Alembic revision this code works with."""
+
+
+class Store:
+    """One database.
+
+    Args:
+        path: the SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.engine = _engine(path)
+
+    @classmethod
+    def create(cls, path: Path) -> "Store":
+        """Make a new database with every table, readable by its owner only."""
+        path.touch(mode=0o600, exist_ok=False)
+        store = cls(path)
+        store.upgrade()
+        return store
+
+    @classmethod
+    def open(cls, path: Path) -> "Store":
+        """Open an existing database; one of an older mutua is brought up to date.
+
+        Raises:
+            UnreadableStore: missing, damaged, or made by a newer mutua.
+        """
+        if not path.is_file():
+            raise UnreadableStore(f"there is no store at '{path}'", hint="restore it from a backup")
+        store = cls(path)
+        try:
+            with store.read() as connection:
+                found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        except DatabaseError as error:
+            raise UnreadableStore(
+                f"the store at '{path}' cannot be read: {error.orig}", hint="restore it from a backup"
+            ) from None
+        if found != SCHEMA_REVISION:
+            if found is None or found > SCHEMA_REVISION:
+                raise UnreadableStore(f"the store at '{path}' is of a newer mutua", hint="upgrade mutua")
+            store.upgrade()
+        return store
+
+    def upgrade(self) -> None:
+        """Run the migrations that are missing, in one transaction."""
+        # Alembic takes longer to import than most commands take to run; it is needed once in a store's life.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one moment of the database."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is alone in writing; committed to disk when the block ends, or rolled back."""
+        with self.engine.connect() as connection:
+            writer = connection.execution_options(mutua_writes=True)
+            with writer.begin():
+                yield writer
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _engine(path: Path) -> Engine:
+    url = URL.create("sqlite+pysqlite", database=str(path))
+    engine = create_engine(
+        url, poolclass=QueuePool, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        # The driver must not begin transactions by itself: BEGIN is ours, so that a writer locks at once.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("mutua_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether the database is out of reach, rather than our statement wrong."""
+    return isinstance(error, OperationalError | sqlite3.OperationalError | UnreadableStore | OSError)

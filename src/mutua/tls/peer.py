@@ -1,0 +1,72 @@
+"""PeerCertificate: the certificate the other side proved to hold, as every door hands it to the gate."""
+
+import _ssl
+import ssl
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from mutua.pki.certificates import read_certificate
+from mutua.pki.thumbprints import x5t_s256
+
+if TYPE_CHECKING:
+    from mutua.tls.trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """A verified peer certificate.
+
+    Attributes:
+        leaf: the certificate whose key the peer holds.
+        chain: the verified path in DER, the leaf first, the root last.
+        thumbprint: the leaf's x5t#S256.
+        not_before, not_after: the leaf's validity, UTC.
+        resumed: whether the TLS session was resumed, so that no certificate was verified in this handshake.
+    """
+
+    leaf: x509.Certificate = field(repr=False)
+    chain: tuple[bytes, ...] = field(repr=False)
+    thumbprint: str
+    not_before: datetime
+    not_after: datetime
+    resumed: bool = False
+
+    @classmethod
+    def read(cls, chain: tuple[bytes, ...], *, resumed: bool = False) -> "PeerCertificate":
+        """Read the chain a TLS layer has verified, each certificate in DER.
+
+        Raises:
+            UnreadableCertificate: the leaf cannot be read.
+        """
+        leaf = read_certificate(chain[0])
+        return cls(leaf, chain, x5t_s256(chain[0]), leaf.not_valid_before_utc, leaf.not_valid_after_utc, resumed)
+
+    @classmethod
+    def of_connection(
+        cls, connection: ssl.SSLObject | ssl.SSLSocket, trust: "Trust | None" = None
+    ) -> "PeerCertificate | None":
+        """The peer of a finished handshake; ``None`` where it showed no certificate.
+
+        Args:
+            connection: a connection whose context demanded verification.
+            trust: rebuilds the path of a resumed session, which OpenSSL has forgotten.
+        """
+        leaf = connection.getpeercert(binary_form=True)
+        if leaf is None:
+            return None
+        chain = _verified_chain(connection)
+        if not chain:
+            path = trust.path(read_certificate(leaf)) if trust else ()
+            chain = tuple(each.public_bytes(Encoding.DER) for each in path) or (leaf,)
+        return cls.read(chain, resumed=bool(connection.session_reused))
+
+
+def _verified_chain(connection: Any) -> tuple[bytes, ...]:
+    if hasattr(connection, "get_verified_chain"):  # public from Python 3.13
+        return tuple(connection.get_verified_chain() or ())
+    chain = connection._sslobj.get_verified_chain()  # noqa: SLF001 -- there since 3.10, undocumented until 3.13
+    return tuple(certificate.public_bytes(_ssl.ENCODING_DER) for certificate in chain or ())
