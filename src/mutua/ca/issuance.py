@@ -47,7 +47,7 @@ def draft_issuing_ca(
     )
 
 
-def draft_end_entity(  # noqa: PLR0913 -- each is a fact of the certificate
+def draft_end_entity(
     profile: Profile,
     names: Sequence[Name],
     public_key: PublicKey,

@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(mutua.__version__, message="mutua %(version)s")
 def cli() -> None:
-    """Mutual TLS: only known clients get in.
+    r"""Mutual TLS: only known clients get in.
 
     \b
     Examples:

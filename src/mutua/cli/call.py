@@ -12,7 +12,8 @@ from mutua.cli.output import json_data, printable, talk
 from mutua.doctor.call import Stage, diagnose
 from mutua.doctor.findings import Finding
 from mutua.errors import InvalidInput
-from mutua.home.home import DEFAULT_FOLDER, SETTINGS_FILE, Home
+from mutua.home.home import DEFAULT_FOLDER, Home
+from mutua.home.settings import SETTINGS_FILE
 from mutua.outbound.call import CallResult
 from mutua.outbound.call import call as call_url
 from mutua.tls.identity import Identity
@@ -34,7 +35,7 @@ from mutua.tls.trust import Trust
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds a step.")
 @click.option("--home", "folder", metavar="DIR", envvar="MUTUA_HOME", default=str(DEFAULT_FOLDER), show_default=True)
 @json_option
-def call(  # noqa: PLR0913 -- one for each option
+def call(
     url: str,
     identity: str | None,
     key: str | None,
@@ -46,7 +47,7 @@ def call(  # noqa: PLR0913 -- one for each option
     *,
     as_json: bool,
 ) -> int:
-    """Make one request as an identity. When it fails, say who refused whom, why, and what to do.
+    r"""Make one request as an identity. When it fails, say who refused whom, why, and what to do.
 
     The answer's body goes to stdout. Exits with 0 for an answer below 400, 1 when somebody refused, 5 when
     the network failed.
@@ -95,7 +96,7 @@ def _trust(text: str | None, folder: Path, *, is_of_home: bool) -> Trust:
 def _exit_code(result: CallResult) -> ExitCode:
     seen = result.observation
     if result.status is not None:
-        return ExitCode.OK if result.status < 400 else ExitCode.NEGATIVE  # noqa: PLR2004
+        return ExitCode.OK if result.status < 400 else ExitCode.NEGATIVE
     refused = seen.alert is not None or seen.verify_code is not None or seen.closed
     return ExitCode.NEGATIVE if refused and seen.stage is not Stage.CONNECT else ExitCode.NETWORK
 

@@ -16,7 +16,7 @@ from mutua.store.inventory import CertificateRecord
 
 @click.group()
 def cert() -> None:
-    """Certificates.
+    r"""Certificates.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def cert() -> None:
 @lifetime_option
 @home_option
 @json_option
-def issue(  # noqa: PLR0913 -- one for each option
+def issue(
     home: Home,
     profile: str,
     names: tuple[str, ...],
@@ -47,7 +47,7 @@ def issue(  # noqa: PLR0913 -- one for each option
     force: bool,
     as_json: bool,
 ) -> None:
-    """Make a key and a certificate, and write both as an identity into the home.
+    r"""Make a key and a certificate, and write both as an identity into the home.
 
     For a server, NAMES are what its clients call it. For a client, the first of NAMES is the client in the
     registry, and any others go into the certificate.
@@ -104,7 +104,7 @@ def issue(  # noqa: PLR0913 -- one for each option
 @home_option
 @json_option
 def list_(home: Home, client: str | None, profile: str | None, *, as_json: bool) -> None:
-    """List the certificates that were issued, the newest first.
+    r"""List the certificates that were issued, the newest first.
 
     \b
     Examples:
@@ -140,7 +140,7 @@ def list_(home: Home, client: str | None, profile: str | None, *, as_json: bool)
 @home_option
 @json_option
 def show(home: Home, certificate: str, *, pem: bool, as_json: bool) -> None:
-    """Show one certificate, by the start of its thumbprint or serial number (6 characters or more).
+    r"""Show one certificate, by the start of its thumbprint or serial number (6 characters or more).
 
     \b
     Examples:
@@ -162,7 +162,7 @@ def show(home: Home, certificate: str, *, pem: bool, as_json: bool) -> None:
 @home_option
 @json_option
 def revoke(home: Home, certificate: str, reason: str, *, as_json: bool) -> None:
-    """Refuse a certificate from now on; it cannot be taken back.
+    r"""Refuse a certificate from now on; it cannot be taken back.
 
     \b
     Examples:

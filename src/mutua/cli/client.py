@@ -10,7 +10,7 @@ from mutua.registry.clients import Client
 
 @click.group()
 def client() -> None:
-    """The known clients.
+    r"""The known clients.
 
     \b
     Examples:
@@ -27,7 +27,7 @@ def client() -> None:
 @home_option
 @json_option
 def add(home: Home, name: str, allow: tuple[str, ...], *, as_json: bool) -> None:
-    """Register a client and what it may call.
+    r"""Register a client and what it may call.
 
     In a path, * is one segment and ** the rest.
 
@@ -50,7 +50,7 @@ def add(home: Home, name: str, allow: tuple[str, ...], *, as_json: bool) -> None
 @home_option
 @json_option
 def list_(home: Home, *, as_json: bool) -> None:
-    """List the known clients.
+    r"""List the known clients.
 
     \b
     Examples:
@@ -72,7 +72,7 @@ def list_(home: Home, *, as_json: bool) -> None:
 @home_option
 @json_option
 def show(home: Home, name: str, *, as_json: bool) -> None:
-    """Show a client, its grants and its certificates.
+    r"""Show a client, its grants and its certificates.
 
     \b
     Examples:
@@ -108,7 +108,7 @@ def show(home: Home, name: str, *, as_json: bool) -> None:
 @home_option
 @json_option
 def suspend(home: Home, name: str, *, as_json: bool) -> None:
-    """Refuse a client's next request, on every connection it has.
+    r"""Refuse a client's next request, on every connection it has.
 
     \b
     Examples:
@@ -122,7 +122,7 @@ def suspend(home: Home, name: str, *, as_json: bool) -> None:
 @home_option
 @json_option
 def resume(home: Home, name: str, *, as_json: bool) -> None:
-    """Let a suspended client in again.
+    r"""Let a suspended client in again.
 
     \b
     Examples:

@@ -14,17 +14,19 @@ from mutua.inbound.application import load_application
 
 @click.command()
 @click.argument("app")
-@click.option("--identity", required=True, metavar="NAME", help="Who the server is: an identity of the home, or a path.")
+@click.option(
+    "--identity", required=True, metavar="NAME", help="Who the server is: an identity of the home, or a path."
+)
 @click.option("--home", "folder", metavar="DIR", envvar="MUTUA_HOME", default=str(DEFAULT_FOLDER), show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="0 picks a free one.")
 @click.option("--loop", type=click.Choice(["auto", "asyncio", "uvloop"]), default="auto", show_default=True)
 @click.option("--reload", is_flag=True, help="For development: start again when a file below this folder changes.")
 @click.option("--access-log/--no-access-log", default=True, help="One line for each request, on stdout.")
-def serve(  # noqa: PLR0913 -- one for each option
+def serve(
     app: str, identity: str, folder: str, host: str, port: int, loop: str, *, reload: bool, access_log: bool
 ) -> None:
-    """Serve an ASGI application over mutual TLS, to known clients only.
+    r"""Serve an ASGI application over mutual TLS, to known clients only.
 
     APP is module:attribute. Every request is one JSON line on stdout, admitted or refused; a refusal has its
     reason. A renewed identity and every change of the registry are picked up while it runs. SIGTERM and Ctrl-C
@@ -44,8 +46,14 @@ def serve(  # noqa: PLR0913 -- one for each option
         serve_once(app, identity, folder, host, port, loop, access_log)
 
 
-def serve_once(  # noqa: PLR0913, PLR0917
-    app: str, identity: str, folder: str, host: str, port: int, loop: str, access_log: bool  # noqa: FBT001
+def serve_once(
+    app: str,
+    identity: str,
+    folder: str,
+    host: str,
+    port: int,
+    loop: str,
+    access_log: bool,  # noqa: FBT001
 ) -> None:
     """Serve until stopped."""
     from mutua.inbound.uvicorn import serve as serve_application  # noqa: PLC0415 -- the extra may not be installed
@@ -59,13 +67,17 @@ def serve_once(  # noqa: PLR0913, PLR0917
             shown = f"[{host}]" if ":" in host else host
             talk(f"mutua: serving {app} on https://{shown}:{bound} to {known} known clients")
 
-        serve_application(
-            application, identity=identity, home=home, host=host, port=port, loop=loop, on_start=started
-        )
+        serve_application(application, identity=identity, home=home, host=host, port=port, loop=loop, on_start=started)
 
 
-def _serve_and_reload(  # noqa: PLR0913, PLR0917
-    app: str, identity: str, folder: str, host: str, port: int, loop: str, access_log: bool  # noqa: FBT001
+def _serve_and_reload(
+    app: str,
+    identity: str,
+    folder: str,
+    host: str,
+    port: int,
+    loop: str,
+    access_log: bool,  # noqa: FBT001
 ) -> None:
     try:
         import watchfiles  # noqa: PLC0415 -- the extra may not be installed

@@ -122,10 +122,14 @@ def _said_by_server(seen: CallObservation) -> list[Finding]:
         code, texts = seen.alert, _ALERTS.get(seen.alert)
         if code == "handshake_failure":
             # TLS 1.2 has no alert of its own for a missing certificate: RFC 5246 section 7.4.6.
-            texts = _NO_CERTIFICATE if not seen.identity else (
-                "the server ended the handshake",
-                "no common cipher or version, or it did not accept our certificate",
-                "ask the server's operator which ciphers and certificates it accepts",
+            texts = (
+                _NO_CERTIFICATE
+                if not seen.identity
+                else (
+                    "the server ended the handshake",
+                    "no common cipher or version, or it did not accept our certificate",
+                    "ask the server's operator which ciphers and certificates it accepts",
+                )
             )
             code = "certificate_required" if not seen.identity else code
         summary, cause, remedy = texts or (

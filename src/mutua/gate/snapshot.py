@@ -52,8 +52,6 @@ class Snapshot:
     def of(cls, version: int, clients: Iterable[Client], revoked: Iterable[str]) -> "Snapshot":
         """Index the clients by their credentials."""
         issued = {
-            credential.value: entry
-            for entry in map(ClientEntry, clients)
-            for credential in entry.client.credentials
+            credential.value: entry for entry in map(ClientEntry, clients) for credential in entry.client.credentials
         }
         return cls(version, MappingProxyType(issued), frozenset(revoked))

@@ -37,9 +37,7 @@ class Clients:
             if registry.find(connection, name) is not None:
                 raise ClientExists(f"the client {name!r} is registered already", hint=f"mutua client show {name}")
             registry.add(connection, client, at=self._home.now())
-            self._home.record(
-                connection, "client.added", name, {"grants": [str(grant) for grant in client.grants]}
-            )
+            self._home.record(connection, "client.added", name, {"grants": [str(grant) for grant in client.grants]})
         return client
 
     def get(self, name: str) -> Client:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mutua.ca.issuance import draft_issuing_ca, draft_root
 from mutua.errors import HomeExists, HomeNotFound
@@ -87,7 +87,9 @@ class Home:
         """
         folder, text = Path(path), settings_text(name)
         if os.path.lexists(folder) and not _is_empty_directory(folder):
-            raise HomeExists(f"there is something at '{folder}' already", hint=f"use it, or look first: ls -la '{folder}'")
+            raise HomeExists(
+                f"there is something at '{folder}' already", hint=f"use it, or look first: ls -la '{folder}'"
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Built aside and renamed into place, so that a home is there whole or not at all.
         building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -147,9 +149,7 @@ class Home:
     def snapshot(self) -> Snapshot:
         """What the registry says now, as the gate wants it."""
         with self.store.read() as connection:
-            return Snapshot.of(
-                events.last_id(connection), registry.everyone(connection), inventory.revoked(connection)
-            )
+            return Snapshot.of(events.last_id(connection), registry.everyone(connection), inventory.revoked(connection))
 
     def verify_audit(self) -> int:
         """Recompute the whole event chain.
@@ -169,15 +169,13 @@ class Home:
 
     def record(self, connection: "Connection", kind: str, subject: str, body: Mapping[str, Any]) -> None:
         """Add an event to the transaction of the change it tells of."""
-        events.append(
-            connection, Event(at=self.now(), actor=self._actor, kind=kind, subject=subject, body=body)
-        )
+        events.append(connection, Event(at=self.now(), actor=self._actor, kind=kind, subject=subject, body=body))
 
     def close(self) -> None:
         """Close the store."""
         self.store.close()
 
-    def __enter__(self) -> "Home":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

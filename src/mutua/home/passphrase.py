@@ -58,7 +58,11 @@ def passphrase_for_new_home(folder: Path, environment: Mapping[str, str] | None 
 def _run(command: str) -> bytes:
     try:
         result = subprocess.run(  # noqa: S603 -- running what the operator named is the feature
-            shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_TIMEOUT_SECONDS
+            shlex.split(command),
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_TIMEOUT_SECONDS,
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         reason = type(error).__name__

@@ -76,13 +76,7 @@ class Sealer:
             UnreadableKey: it is not what ``seal`` writes.
         """
         try:
-            fields = json.loads(sealed)
-            if (fields["kdf"], fields["cipher"]) != ("scrypt", "AES-256-GCM"):
-                raise ValueError("unknown algorithms")
-            cost = Cost(int(fields["n"]), int(fields["r"]), int(fields["p"]))
-            if cost.n * cost.r * cost.p > MAX_COST * 8:
-                raise ValueError("scrypt parameters out of bounds")
-            salt, nonce, ciphertext = (b64decode(fields[name], validate=True) for name in ("salt", "nonce", "sealed"))
+            cost, salt, nonce, ciphertext = _parse(sealed)
             clear = self._cipher(salt, cost).decrypt(nonce, ciphertext, key_id.encode())
         except InvalidTag:
             raise WrongPassphrase(
@@ -102,3 +96,14 @@ class Sealer:
 
     def __repr__(self) -> str:
         return "<Sealer>"
+
+
+def _parse(sealed: str) -> tuple[Cost, bytes, bytes, bytes]:
+    fields = json.loads(sealed)
+    if (fields["kdf"], fields["cipher"]) != ("scrypt", "AES-256-GCM"):
+        raise ValueError("unknown algorithms")
+    cost = Cost(int(fields["n"]), int(fields["r"]), int(fields["p"]))
+    if cost.n * cost.r * cost.p > MAX_COST * 8:
+        raise ValueError("scrypt parameters out of bounds")
+    salt, nonce, ciphertext = (b64decode(fields[name], validate=True) for name in ("salt", "nonce", "sealed"))
+    return cost, salt, nonce, ciphertext

@@ -55,7 +55,7 @@ def read_settings(folder: Path) -> Settings:
     name, max_stale = values.get("name"), values.get("max_stale", 300)
     if not isinstance(name, str) or not 1 <= len(name) <= MAX_ORGANIZATION:
         raise _invalid(path, "'name' must be a text of 1 to 64 characters")
-    if not isinstance(max_stale, int) or isinstance(max_stale, bool) or not 1 <= max_stale <= 86_400:  # noqa: PLR2004
+    if not isinstance(max_stale, int) or isinstance(max_stale, bool) or not 1 <= max_stale <= 86_400:
         raise _invalid(path, "'max_stale' must be 1 to 86400 seconds")
     return Settings(name=name, max_stale=max_stale)
 

@@ -14,7 +14,7 @@ from mutua.tls.handshake import HandshakeFailure
 access = logging.getLogger("mutua.access")
 
 
-def log_request(  # noqa: PLR0913 -- each is a field of the line
+def log_request(
     *,
     client: str | None,
     thumbprint: str | None,
@@ -30,7 +30,8 @@ def log_request(  # noqa: PLR0913 -- each is a field of the line
     Args:
         client: the known client's name, as far as it is known.
         thumbprint: x5t#S256 of its certificate.
-        method, path: what it asked for, without the query.
+        method: of the request.
+        path: without the query.
         status: the HTTP status that was answered; for a WebSocket 101, or the status of its refusal.
         peer: address and port.
         started: ``time.perf_counter()`` when the request came in.

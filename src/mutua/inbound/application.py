@@ -26,7 +26,7 @@ def load_application(target: str, folder: Path | None = None) -> Any:
         sys.path.insert(0, path)
     try:
         application: Any = importlib.import_module(module_name)
-    except Exception as error:  # noqa: BLE001 -- whatever the application's own code raises
+    except Exception as error:
         cause = f"{type(error).__name__}: {error}"
         raise AppNotFound(f"the module {module_name!r} cannot be imported: {cause}", hint=_hint(error)) from error
     for name in attribute.split("."):

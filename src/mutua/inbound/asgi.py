@@ -126,9 +126,7 @@ class KnownClients:
 class _WebSocketGuard:
     """Asks the gate again at every message: a client suspended while connected is cut off at once."""
 
-    def __init__(
-        self, gate: LiveGate, connection: Connection, request: Request, receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, gate: LiveGate, connection: Connection, request: Request, receive: Receive, send: Send) -> None:
         self._gate, self._connection, self._request = gate, connection, request
         self._receive, self._send = receive, send
         self.status = 403
@@ -160,7 +158,7 @@ class _WebSocketGuard:
         return self.refusal is not None
 
 
-async def _refuse_websocket(  # noqa: PLR0913, PLR0917 -- ASGI's three, and the three parts of an answer
+async def _refuse_websocket(
     scope: Scope, receive: Receive, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     await receive()
@@ -225,7 +223,7 @@ def _introduce(scope: Scope, connection: Connection, known: KnownClient) -> None
     scope["extensions"] = {**(scope.get("extensions") or {}), "tls": {**connection.tls_extension}}
 
 
-def _log(  # noqa: PLR0913, PLR0917 -- the facts of a request
+def _log(
     decision: KnownClient | Refusal, connection: Connection, method: str, path: str, status: int, started: float
 ) -> None:
     refusal = decision if isinstance(decision, Refusal) else None

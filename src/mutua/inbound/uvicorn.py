@@ -116,7 +116,7 @@ class Door(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- ours is listening
         await super().startup(sockets=[])
         self._listener.listen(BACKLOG)
-        self._listener.setblocking(False)
+        self._listener.settimeout(0)
         self._accepting = asyncio.get_running_loop().create_task(self._accept())
         if self._on_start is not None:
             self._on_start(self._listener.getsockname()[1])
@@ -171,7 +171,7 @@ class Door(uvicorn.Server):
         return DoorProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
-def serve(  # noqa: PLR0913 -- the settings of a server
+def serve(
     app: Application,
     *,
     identity: Identity | str | os.PathLike[str],

@@ -86,20 +86,21 @@ class _Call:
     def __init__(self, target: _Target, identity: Identity | None, trust: Trust, method: str, timeout: float) -> None:
         self.target, self.identity, self.method, self.timeout = target, identity, method, timeout
         self.context = identity.client_context(trust) if identity else trust.client_context()
-        self.stage = Stage.RESOLVE
+        self.stage = Stage.CONNECT
         self.tls_version = ""
 
     def run(self) -> CallResult:
         try:
             return self._run()
+        except socket.gaierror as error:
+            self.stage = Stage.RESOLVE
+            return CallResult(observation=self._observation(error))
         except (OSError, http.client.HTTPException) as error:
             return CallResult(observation=self._observation(error), tls_version=self.tls_version)
 
     def _run(self) -> CallResult:
-        addresses = socket.getaddrinfo(self.target.host, self.target.port, type=socket.SOCK_STREAM)
-        self.stage = Stage.CONNECT
         started = time.monotonic()
-        plain = _connect(addresses, self.timeout)
+        plain = _connect(self.target, self.timeout)
         round_trip = time.monotonic() - started
         with plain:
             self.stage = Stage.HANDSHAKE
@@ -152,7 +153,7 @@ def _await_verdict(secured: ssl.SSLSocket, seconds: float) -> None:
     if secured.version() != "TLSv1.3":
         return
     deadline = time.monotonic() + seconds
-    secured.setblocking(False)
+    secured.settimeout(0)
     while (left := deadline - time.monotonic()) > 0:
         if not select.select([secured], [], [], left)[0]:
             return
@@ -164,14 +165,15 @@ def _await_verdict(secured: ssl.SSLSocket, seconds: float) -> None:
         raise http.client.BadStatusLine("the server spoke before it was asked")
 
 
-def _connect(addresses: list[tuple[object, ...]], timeout: float) -> socket.socket:
+def _connect(target: _Target, timeout: float) -> socket.socket:
     """The first address that answers."""
-    failure: OSError = OSError("no address")
+    addresses = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    failure = OSError("no address")
     for family, kind, protocol, _, address in addresses:
-        plain = socket.socket(family, kind, protocol)  # type: ignore[arg-type]
+        plain = socket.socket(family, kind, protocol)
         plain.settimeout(timeout)
         try:
-            plain.connect(address)  # type: ignore[arg-type]
+            plain.connect(address)
         except OSError as error:
             plain.close()
             failure = error

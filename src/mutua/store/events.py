@@ -89,10 +89,11 @@ def last_id(connection: Connection) -> int:
 
 
 def _head(connection: Connection) -> tuple[int, str]:
-    row = connection.execute(select(event_head.c.count, event_head.c.hash)).one_or_none()
+    row = connection.execute(select(event_head.c["count"], event_head.c.hash)).one_or_none()
     if row is None:
         raise BrokenAudit("the audit trail has lost its head", hint="restore the store from a backup")
-    return row.count, row.hash
+    count, digest = row
+    return count, digest
 
 
 def _digest(identifier: int, event: Event, body: str, previous: str) -> str:

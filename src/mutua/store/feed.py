@@ -59,4 +59,3 @@ class ChangeFeed:
         version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         self._connection.execute("SELECT count FROM event_head").fetchone()
         return version
-

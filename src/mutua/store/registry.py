@@ -24,9 +24,7 @@ def add(connection: Connection, client: Client, *, at: datetime) -> None:
 
 def add_credential(connection: Connection, client: str, credential: Credential) -> None:
     """Give a client one more way to prove itself."""
-    connection.execute(
-        insert(credentials).values(client=client, kind=credential.kind.value, value=credential.value)
-    )
+    connection.execute(insert(credentials).values(client=client, kind=credential.kind.value, value=credential.value))
 
 
 def set_state(connection: Connection, client: str, state: ClientState) -> None:

@@ -91,7 +91,7 @@ class ObservedSSLObject(ssl.SSLObject):
             self._error = error
             if self._observer is not None:
                 reason, detail = classify(error)
-                shown = self._shown and x5t_s256(self._shown)
+                shown = x5t_s256(self._shown) if self._shown else None
                 self._observer(HandshakeFailure(reason=reason, detail=detail, thumbprint=shown))
             raise ssl.SSLWantReadError from None
         else:
@@ -110,7 +110,7 @@ def observe(context: ssl.SSLContext) -> None:
     context._msg_callback = _remember_certificate  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _remember_certificate(  # noqa: PLR0913, PLR0917 -- the signature is ssl's
+def _remember_certificate(
     connection: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes
 ) -> None:
     if direction == "read" and content_type == _HANDSHAKE_RECORD and message_type == _CERTIFICATE_MESSAGE:

@@ -78,4 +78,3 @@ class Trust:
     def __repr__(self) -> str:
         names = [common_name(anchor.subject) for anchor in self.anchors] + ["the system's"] * self.include_system
         return f"<Trust {', '.join(names)}>"
-

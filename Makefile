@@ -1,0 +1,57 @@
+# The ways in. Each sets up what it needs; `make test PYTHON=python3.13` uses another Python.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+READY   = $(VENV)/.ready
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test soak check lint types imports coverage bench lock clean
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## make .venv with everything that is pinned
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mutua needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/peers/node; fi
+	@touch $(READY)
+
+demo: setup  ## the main job once, on this machine, against real clients
+	$(BIN)/mutua demo
+
+test: setup  ## every test, with a small share of each crash, soak and load test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+soak: setup  ## the crash, soak and load tests with their full counts
+	MUTUA_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 1800
+
+check: lint types imports coverage  ## what CI runs
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports
+
+coverage: setup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
+
+bench: setup  ## the figures of docs/performance.md, measured here
+	$(BIN)/python -m bench
+
+lock: setup  ## resolve the lock file anew
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --no-emit-trusted-host --no-header --all-build-deps --extra dev --output-file requirements/dev.txt pyproject.toml
+
+clean:  ## remove what setup made
+	rm -rf $(VENV) tests/peers/node/node_modules
