@@ -1,6 +1,5 @@
 """``mutua call``."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -80,9 +79,10 @@ def _identity(name: str | None, key: str | None, password: bytes | None, folder:
         if key is not None or password is not None:
             raise InvalidInput("--key and --password-file need --identity", hint="give --identity FILE")
         return None, False
-    if os.path.sep not in name and not Path(name).exists() and (folder / SETTINGS_FILE).exists():
+    if (folder / SETTINGS_FILE).exists():
         with Home.open(folder) as home:
-            return home.identities.load(name), True
+            path = home.identities.find(name)
+            return Identity.load(path, key=key, password=password), path.is_relative_to(home.identities.folder)
     return Identity.load(name, key=key, password=password), False
 
 

@@ -84,6 +84,23 @@ class Identities:
             )
         return Identity.load(path)
 
+    def find(self, name_or_path: str | os.PathLike[str]) -> Path:
+        """Where an identity is that was named on a command line: one of this home's before a file of that name.
+
+        Raises:
+            UnknownIdentity: neither is there.
+        """
+        text = os.fspath(name_or_path)
+        if os.path.sep not in text and _NAME.fullmatch(text) and (self.folder / text).is_dir():
+            return self.folder / text
+        if Path(text).exists():
+            return Path(text)
+        known = ", ".join(self.names()) or "none yet"
+        raise UnknownIdentity(
+            f"there is no identity {text!r}, neither in this home ({known}) nor as a file",
+            hint="mutua cert issue server NAME",
+        )
+
     def names(self) -> list[str]:
         """The names of all identities, sorted."""
         if not self.folder.is_dir():

@@ -43,6 +43,7 @@ class LiveGate:
         self._feed = ChangeFeed(self._home.store.path)
         self._loading = Lock()
         self._lost = False
+        self._trust = self._home.trust
         self._feed.changed()
         self._load()
         self._watcher = Watcher("mutua-gate", POLL_SECONDS, self._look)
@@ -93,6 +94,6 @@ class LiveGate:
             confirmed = time.monotonic()
             self._snapshot = self._home.snapshot()
             trust = self._home.trust
-            if getattr(self, "_trust", None) != trust:
-                self._trust = trust
+            # The same object as long as it says the same: contexts are built anew when it is another.
+            self._trust = self._trust if self._trust == trust else trust
             self._confirmed = confirmed

@@ -158,14 +158,12 @@ class Door(uvicorn.Server):
 
         handshake_observer.set(refused)
         try:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.connect_accepted_socket(
                 self._protocol, client, ssl=self._identity.context, ssl_handshake_timeout=HANDSHAKE_SECONDS
             )
         except (OSError, asyncio.CancelledError) as error:
             # Refusals are logged where they are found; this is a peer that went away or said nothing.
             log.debug("no handshake with %s: %s", address, error)
-            client.close()
 
     def _protocol(self) -> asyncio.Protocol:
         return DoorProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
@@ -233,12 +231,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _source(home: Home, identity: Identity | str | os.PathLike[str]) -> Identity | Path:
-    if isinstance(identity, Identity):
-        return identity
-    if isinstance(identity, str) and "/" not in identity and not Path(identity).exists():
-        home.identities.load(identity)
-        return home.identities.path(identity)
-    return Path(identity)
+    return identity if isinstance(identity, Identity) else home.identities.find(identity)
 
 
 def _address(peername: Any) -> str:
