@@ -37,8 +37,6 @@ def log_request(
         started: ``time.perf_counter()`` when the request came in.
         refusal: why, if it was refused.
     """
-    if not access.isEnabledFor(logging.INFO):
-        return
     line: dict[str, object] = {
         "time": _now(),
         "event": "refused" if refusal else "admitted",

@@ -1,5 +1,6 @@
 """The gate as ASGI middleware, and the way for an application to learn who is calling."""
 
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,7 +11,7 @@ from typing import Any
 from mutua.errors import MutuaError, UnknownClient
 from mutua.gate.decision import Refusal, Request
 from mutua.home.home import Home
-from mutua.inbound.access_log import log_request
+from mutua.inbound.access_log import access, log_request
 from mutua.inbound.connection import CONNECTION, KNOWN_CLIENT, Connection
 from mutua.inbound.live_gate import LiveGate
 from mutua.inbound.problems import problem
@@ -226,6 +227,8 @@ def _introduce(scope: Scope, connection: Connection, known: KnownClient) -> None
 def _log(
     decision: KnownClient | Refusal, connection: Connection, method: str, path: str, status: int, started: float
 ) -> None:
+    if not access.isEnabledFor(logging.INFO):
+        return
     refusal = decision if isinstance(decision, Refusal) else None
     log_request(
         client=decision.client if isinstance(decision, Refusal) else decision.name,

@@ -7,6 +7,7 @@ with its address on every event loop, and its alert has time to leave.
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import socket
@@ -118,6 +119,9 @@ class Door(uvicorn.Server):
         self._listener.listen(BACKLOG)
         self._listener.settimeout(0)
         self._accepting = asyncio.get_running_loop().create_task(self._accept())
+        # What was loaded to get here stays for good: without this the collector walks it again and again.
+        gc.collect()
+        gc.freeze()
         if self._on_start is not None:
             self._on_start(self._listener.getsockname()[1])
 

@@ -5,6 +5,7 @@ connection before OpenSSL's alert has left, and log nothing. The ``SSLObject`` h
 reports it, asks the loop for one more round, in which the alert is sent, and only then lets it fail.
 """
 
+import _ssl
 import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -106,8 +107,9 @@ _UNOBSERVED = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 def observe(context: ssl.SSLContext) -> None:
     """Make the handshakes of a server's context report their failures to ``handshake_observer``."""
     context.sslobject_class = ObservedSSLObject
-    # The only way to the certificate that OpenSSL rejected: getpeercert() has none then.
-    context._msg_callback = _remember_certificate  # type: ignore[attr-defined]  # noqa: SLF001
+    # The only way to the certificate that OpenSSL rejected: getpeercert() has none then. Set below the wrapper
+    # that ssl.SSLContext puts around it, which makes enums of every message and costs a tenth of a handshake.
+    _ssl._SSLContext._msg_callback.__set__(context, _remember_certificate)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _remember_certificate(

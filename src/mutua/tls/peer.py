@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from mutua.errors import UnreadableCertificate
 from mutua.pki.certificates import read_certificate
 from mutua.pki.thumbprints import x5t_s256
 
@@ -42,8 +43,13 @@ class PeerCertificate:
         Raises:
             UnreadableCertificate: the leaf cannot be read.
         """
-        leaf = read_certificate(chain[0])
-        return cls(leaf, chain, x5t_s256(chain[0]), leaf.not_valid_before_utc, leaf.not_valid_after_utc, resumed)
+        # Only what the gate asks for is parsed: this runs in every handshake, on what a TLS layer has accepted.
+        try:
+            leaf = x509.load_der_x509_certificate(chain[0])
+            not_before, not_after = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+        except (ValueError, x509.InvalidVersion) as error:
+            raise UnreadableCertificate(f"the peer's certificate cannot be read: {error}") from None
+        return cls(leaf, chain, x5t_s256(chain[0]), not_before, not_after, resumed)
 
     @classmethod
     def of_connection(
