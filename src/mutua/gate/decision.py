@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from mutua.gate.paths import problem_with
 from mutua.gate.snapshot import ClientEntry, Snapshot
@@ -10,8 +11,7 @@ from mutua.registry.clients import CredentialKind, KnownClient
 from mutua.tls.peer import PeerCertificate
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What the gate needs to know of a request.
 
     Attributes:
@@ -61,10 +61,23 @@ def decide(
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A peer the registry knows, and what the registry says of it. Holds for one snapshot, until it expires."""
+    """A peer the registry knows, and what the registry says of it.
+
+    Attributes:
+        known: for the application.
+        entry: for the rest of the decision.
+        snapshot: the registry that said so.
+        not_after: when the certificate expires, UTC.
+    """
 
     known: KnownClient
     entry: ClientEntry
+    snapshot: Snapshot
+    not_after: datetime
+
+    def holds(self, snapshot: Snapshot | None, now: datetime) -> bool:
+        """Whether ``identify`` would say the same again, so that a live connection need not ask."""
+        return snapshot is self.snapshot and now <= self.not_after
 
 
 def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datetime) -> Identified | Refusal:
@@ -87,7 +100,7 @@ def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datet
     if entry.suspended:
         return Refusal(Reason.SUSPENDED, "the client is suspended", name, thumbprint)
     known = KnownClient(entry.client.name, thumbprint, CredentialKind.ISSUED)
-    return Identified(known, entry)
+    return Identified(known, entry, snapshot, peer.not_after)
 
 
 def authorize(who: Identified, request: Request) -> KnownClient | Refusal:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from mutua.ca.issuance import draft_end_entity
-from mutua.errors import AlreadyRevoked, UnknownCertificate, UnknownClient, UnreadableKey, UnreadableStore
+from mutua.errors import AlreadyRevoked, InvalidInput, UnknownCertificate, UnknownClient, UnreadableKey, UnreadableStore
 from mutua.pki.keys import KeyType, PrivateKey, PublicKey
 from mutua.pki.names import DnsName, Name, parse_name
 from mutua.pki.profiles import CLIENT, ISSUING_CA, ROOT, SERVER, Profile
@@ -172,7 +172,10 @@ class Authority:
 
         Raises:
             UnknownCertificate: none or several match. AlreadyRevoked: it was revoked before.
+            InvalidInput: the reason is none of them.
         """
+        if reason not in REVOCATION_REASONS:
+            raise InvalidInput(f"{reason[:40]!r} is no reason to revoke", hint=", ".join(REVOCATION_REASONS))
         record = self.certificate(text)
         with self._home.store.write() as connection:
             if inventory.find(connection, record.thumbprint)[0].revoked_at is not None:

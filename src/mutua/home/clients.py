@@ -79,7 +79,8 @@ class Clients:
             return self._find(connection, name)
 
     def _find(self, connection: "Connection", name: str) -> Client:
-        client = registry.find(connection, name)
+        # What is not ASCII names no client, and what is not even text would not reach the database.
+        client = registry.find(connection, name) if name.isascii() else None
         if client is None:
             raise UnknownClient(f"the registry knows no client {name[:80]!r}", hint="mutua client list")
         return client

@@ -1,17 +1,19 @@
 """Home: the folder with settings, store, passphrase and identities, and the way to everything in it."""
 
-import getpass
+import errno
 import os
+import pwd
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mutua.ca.issuance import draft_issuing_ca, draft_root
-from mutua.errors import HomeExists, HomeNotFound
+from mutua.errors import HomeExists, HomeNotFound, UnreadableFile
 from mutua.gate.snapshot import Snapshot
 from mutua.home.authority import Authority
 from mutua.home.clients import Clients
@@ -84,15 +86,17 @@ class Home:
         Raises:
             HomeExists: something is there already; nothing was touched.
             InvalidName: the organization's name cannot be used.
+            UnreadableFile: no folder can be made there.
         """
         folder, text = Path(path), settings_text(name)
         if os.path.lexists(folder) and not _is_empty_directory(folder):
             raise HomeExists(
                 f"there is something at '{folder}' already", hint=f"use it, or look first: ls -la '{folder}'"
             )
-        folder.parent.mkdir(parents=True, exist_ok=True)
         # Built aside and renamed into place, so that a home is there whole or not at all.
-        building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        with _refusals_of(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
             write_file(building / ".gitignore", b"*\n")
             write_file(building / SETTINGS_FILE, text.encode())
@@ -102,7 +106,8 @@ class Home:
             with cls(building, Settings(name=name), Store.create(building / STORE_FILE), actor, sealer) as home:
                 home._found_authority(key_type)
                 write_file(building / CA_FILE, write_pem(home.trust.anchors), mode=PUBLIC_FILE)
-            building.rename(folder)
+            with _refusals_of(folder):
+                building.rename(folder)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
@@ -210,9 +215,23 @@ class Home:
 
 def _user() -> str:
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        # From the system's own records: LOGNAME and USER say whatever the caller likes.
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return f"uid {os.getuid()}"
+
+
+@contextmanager
+def _refusals_of(folder: Path) -> Iterator[None]:
+    """The system's refusal to make ``folder``, as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST} and folder.is_dir():
+            raise HomeExists(f"another process made '{folder}' meanwhile", hint=f"look: ls -la '{folder}'") from None
+        # A mount point, the current folder and a link cannot be replaced by the finished home.
+        hint = f"take a folder inside it: --home '{folder / 'home'}'" if folder.is_dir() else "give another --home"
+        raise UnreadableFile(f"no home can be made at '{folder}': {error.strerror}", hint=hint) from None
 
 
 def _is_empty_directory(path: Path) -> bool:

@@ -4,9 +4,12 @@
 renewing is one rename: no reader and no crash finds a key with another key's certificate.
 """
 
+import fcntl
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mutua.errors import AlreadyExists, InvalidInput, UnknownIdentity
@@ -15,6 +18,7 @@ from mutua.tls.identity import CHAIN_FILE, KEY_FILE, Identity
 
 _NAME = re.compile(r"[a-z0-9*]([a-z0-9._-]{0,251}[a-z0-9])?")
 _VERSIONS = ".versions"
+_LINK = "link"
 
 
 class Identities:
@@ -52,21 +56,27 @@ class Identities:
             AlreadyExists: it is there and ``replace`` was not given; nothing was touched.
         """
         link = self.path(name)
-        if not replace and os.path.lexists(link):
-            raise AlreadyExists(f"the identity {name!r} is there already", hint="give --force to replace it")
-        versions = self.folder / _VERSIONS
-        versions.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        version = versions / f"{name}-{identity.thumbprint[:16]}-{os.urandom(4).hex()}"
-        version.mkdir(mode=PRIVATE_DIRECTORY)
-        write_file(version / KEY_FILE, identity.key_pem())
-        write_file(version / CHAIN_FILE, identity.chain_pem(), mode=PUBLIC_FILE)
-        sync_directory(versions)
-        previous = link.resolve() if link.is_symlink() else None
-        fresh = versions / f"{version.name}.link"
-        fresh.symlink_to(Path(_VERSIONS) / version.name)
-        fresh.replace(link)
-        sync_directory(self.folder)
-        self._forget_versions(name, keep={version, previous})
+        versions = self.folder / _VERSIONS / name
+        for folder in (self.folder, versions.parent, versions):
+            folder.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        with _alone(versions):
+            if os.path.lexists(link) and not (replace and link.is_symlink()):
+                hint = "give --force to replace it" if link.is_symlink() else f"not made by mutua: ls -la '{link}'"
+                raise AlreadyExists(f"the identity {name!r} is there already", hint=hint)
+            version = versions / os.urandom(8).hex()
+            version.mkdir(mode=PRIVATE_DIRECTORY)
+            write_file(version / KEY_FILE, identity.key_pem())
+            write_file(version / CHAIN_FILE, identity.chain_pem(), mode=PUBLIC_FILE)
+            sync_directory(versions)
+            previous = link.resolve().name if link.is_symlink() else ""
+            fresh = version / _LINK
+            fresh.symlink_to(Path(_VERSIONS) / name / version.name)
+            fresh.replace(link)
+            sync_directory(self.folder)
+            # The one before stays: a reader may still have it open.
+            for old in versions.iterdir():
+                if old.name not in {version.name, previous}:
+                    shutil.rmtree(old, ignore_errors=True)
         return link
 
     def load(self, name: str) -> Identity:
@@ -93,7 +103,7 @@ class Identities:
         text = os.fspath(name_or_path)
         if os.path.sep not in text and _NAME.fullmatch(text) and (self.folder / text).is_dir():
             return self.folder / text
-        if Path(text).exists():
+        if os.path.exists(text):  # noqa: PTH110 -- Path.exists raises for names that are too long
             return Path(text)
         known = ", ".join(self.names()) or "none yet"
         raise UnknownIdentity(
@@ -107,9 +117,13 @@ class Identities:
             return []
         return sorted(entry.name for entry in self.folder.iterdir() if entry.name != _VERSIONS)
 
-    def _forget_versions(self, name: str, keep: set[Path | None]) -> None:
-        """Remove all versions but the new one and the one before, which a reader may still have open."""
-        for version in (self.folder / _VERSIONS).iterdir():
-            stem = version.name.rsplit("-", 2)[0]
-            if stem == name and version.resolve() not in {each and each.resolve() for each in keep}:
-                shutil.rmtree(version, ignore_errors=True)
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder, against threads and processes."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -34,7 +34,7 @@ def find_passphrase(folder: Path, environment: Mapping[str, str] | None = None) 
     """
     environment = os.environ if environment is None else environment
     if value := environment.get(VARIABLE):
-        return value.encode()
+        return os.fsencode(value)
     if file := environment.get(FILE_VARIABLE):
         return _not_empty(read_file(file, MAX_PASSPHRASE_BYTES), f"the file '{file}'")
     if command := environment.get(COMMAND_VARIABLE):
@@ -46,13 +46,18 @@ def find_passphrase(folder: Path, environment: Mapping[str, str] | None = None) 
 
 
 def passphrase_for_new_home(folder: Path, environment: Mapping[str, str] | None = None) -> bytes:
-    """The passphrase to seal a new home with: the one that was given, or a new random one kept in the home."""
-    try:
+    """The passphrase to seal a new home with: the one that was given, or a new random one kept in the home.
+
+    Raises:
+        MissingPassphrase: one was to be given, and was not.
+        UnreadableFile: the file cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    if any(environment.get(variable) for variable in (VARIABLE, FILE_VARIABLE, COMMAND_VARIABLE)):
         return find_passphrase(folder, environment)
-    except MissingPassphrase:
-        value = secrets.token_urlsafe(32).encode()
-        write_file(folder / "passphrase", value + b"\n")
-        return value
+    value = secrets.token_urlsafe(32).encode()
+    write_file(folder / "passphrase", value + b"\n")
+    return value
 
 
 def _run(command: str) -> bytes:

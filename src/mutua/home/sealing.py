@@ -82,7 +82,7 @@ class Sealer:
             raise WrongPassphrase(
                 f"the passphrase does not unseal the key {key_id!r}", hint="check MUTUA_PASSPHRASE or the file"
             ) from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise UnreadableKey(
                 f"the sealed key {key_id!r} is damaged: {error}", hint="restore the store from a backup"
             ) from None

@@ -62,9 +62,38 @@ class KnownClients:
         return self._gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        started = time.perf_counter()
+        connection = _connection(scope)
+        method, path = scope["method"], scope["path"]
+        decision = self.gate.decide(connection, Request(method, path, scope.get("raw_path")))
+        if isinstance(decision, Refusal):
+            status, headers, body = problem(decision.reason)
+            _log(decision, connection, method, path, status, started)
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+            return
+        _introduce(scope, connection, decision)
+        if not access.isEnabledFor(logging.INFO):
+            await self.app(scope, receive, send)
+            return
+        status = 500
+
+        def sending(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            return send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            _log(decision, connection, method, path, status, started)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
-            case "http":
-                await self._http(scope, receive, send)
             case "websocket":
                 await self._websocket(scope, receive, send)
             case "lifespan":
@@ -81,36 +110,11 @@ class KnownClients:
                 self._gate.close()
                 self._gate = None
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        connection = _connection(scope)
-        method, path = scope["method"], scope["path"]
-        decision = self.gate.decide(connection.peer, Request(method, path, scope.get("raw_path")))
-        status = 500
-        if isinstance(decision, Refusal):
-            status, headers, body = problem(decision.reason)
-            _log(decision, connection, method, path, status, started)
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
-            return
-
-        def sending(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            return send(message)
-
-        _introduce(scope, connection, decision)
-        try:
-            await self.app(scope, receive, sending)
-        finally:
-            _log(decision, connection, method, path, status, started)
-
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         connection = _connection(scope)
         request = Request("GET", scope["path"], scope.get("raw_path"))
-        decision = self.gate.decide(connection.peer, request)
+        decision = self.gate.decide(connection, request)
         if isinstance(decision, Refusal):
             status, headers, body = problem(decision.reason)
             _log(decision, connection, "GET", request.path, status, started)
@@ -152,7 +156,7 @@ class _WebSocketGuard:
 
     async def _refused(self) -> bool:
         if self.refusal is None:
-            decision = self._gate.decide(self._connection.peer, self._request)
+            decision = self._gate.decide(self._connection, self._request)
             if isinstance(decision, Refusal):
                 self.refusal = decision
                 await self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
@@ -196,7 +200,7 @@ def _connection(scope: Scope) -> Connection:
     chain = tuple(tls.get("client_cert_chain") or ())
     # A server that could not verify the chain says so; then it is as if none had been shown.
     peer = None if tls.get("client_cert_error") else _peer(chain)
-    return Connection(peer, _address(scope.get("client")), "")
+    return Connection(peer, _address(scope.get("client")))
 
 
 @lru_cache(maxsize=1024)
@@ -221,7 +225,7 @@ def _address(client: tuple[str, int] | None) -> str:
 
 def _introduce(scope: Scope, connection: Connection, known: KnownClient) -> None:
     scope.setdefault("state", {})[KNOWN_CLIENT] = known
-    scope["extensions"] = {**(scope.get("extensions") or {}), "tls": {**connection.tls_extension}}
+    scope["extensions"] = {**(scope.get("extensions") or {}), "tls": connection.tls_extension}
 
 
 def _log(

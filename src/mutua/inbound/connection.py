@@ -1,11 +1,12 @@
 """What a door knows of a connection, and where it leaves that for the application."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from ssl import DER_cert_to_PEM_cert
 from typing import Any
 
-from mutua.tls.peer import PeerCertificate
+from mutua.gate.decision import Identified
+from mutua.tls.peer import REMEMBERED, PeerCertificate
 
 CONNECTION = "mutua.connection"
 """The key in ``scope["state"]`` under which a door of ours hands the connection to the gate."""
@@ -14,22 +15,27 @@ KNOWN_CLIENT = "known_client"
 """The key in ``scope["state"]`` under which the application finds the known client."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Connection:
     """A connection on which a handshake has succeeded.
 
     Attributes:
         peer: the client's certificate, verified.
         address: of the socket's peer, for the log.
-        tls_version: ``TLSv1.2`` or ``TLSv1.3``.
+        identified: who the gate found it to be, for as long as that holds.
     """
 
     peer: PeerCertificate | None = field(repr=False)
     address: str
-    tls_version: str
+    identified: Identified | None = field(default=None, repr=False)
 
-    @cached_property
+    @property
     def tls_extension(self) -> dict[str, Any]:
         """``scope["extensions"]["tls"]`` of the ASGI TLS extension: the verified chain in PEM, the leaf first."""
-        chain = self.peer.chain if self.peer else ()
-        return {"client_cert_chain": [DER_cert_to_PEM_cert(der) for der in chain], "client_cert_error": None}
+        chain = _pem(self.peer.chain) if self.peer else ()
+        return {"client_cert_chain": list(chain), "client_cert_error": None}
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _pem(chain: tuple[bytes, ...]) -> tuple[str, ...]:
+    return tuple(DER_cert_to_PEM_cert(der) for der in chain)

@@ -14,8 +14,8 @@ from mutua.inbound.watching import Watcher
 from mutua.tls.identity import CHAIN_FILE, KEY_FILE, Identity
 from mutua.tls.trust import Trust
 
-POLL_SECONDS = 0.1
-"""How often the identity's files are looked at; a renewal is in use within a fifth of a second."""
+POLL_SECONDS = 0.25
+"""How often the identity's files are looked at; a renewal is in use within half a second."""
 
 log = logging.getLogger("mutua.identity")
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import DatabaseError
 
 from mutua.errors import BrokenAudit
 from mutua.store.schema import event_head, events
@@ -55,7 +56,7 @@ def append(connection: Connection, event: Event) -> int:
             hash=digest,
         )
     )
-    connection.execute(update(event_head).values(count=count + 1, hash=digest))
+    connection.execute(update(event_head).where(event_head.c.id == 1).values(count=count + 1, hash=digest))
     return count + 1
 
 
@@ -71,11 +72,17 @@ def verify(connection: Connection) -> int:
     count, head = _head(connection)
     previous, expected = GENESIS, 1
     rows = connection.execution_options(yield_per=1000).execute(select(events).order_by(events.c.id))
-    for row in rows:
-        event = Event(at=row.at, actor=row.actor, kind=row.kind, subject=row.subject, body={})
-        if row.id != expected or row.hash != _digest(row.id, event, row.body, previous):
-            raise BrokenAudit(f"the audit trail is broken at event {expected}", hint="compare with a backup")
-        previous, expected = row.hash, expected + 1
+    try:
+        for row in rows:
+            event = Event(at=row.at, actor=row.actor, kind=row.kind, subject=row.subject, body={})
+            if row.id != expected or row.hash != _digest(row.id, event, row.body, previous):
+                raise BrokenAudit(f"the audit trail is broken at event {expected}", hint="compare with a backup")
+            previous, expected = row.hash, expected + 1
+    except (DatabaseError, TypeError, ValueError, OverflowError):
+        # Bytes where text was, a time out of range: rows are read a thousand at once, so it may be a later one.
+        raise BrokenAudit(
+            f"the audit trail cannot be read from event {expected} on", hint="compare with a backup"
+        ) from None
     if (expected - 1, previous) != (count, head):
         raise BrokenAudit(
             f"the audit trail ends at event {expected - 1}, its head says {count}", hint="compare with a backup"
@@ -89,7 +96,7 @@ def last_id(connection: Connection) -> int:
 
 
 def _head(connection: Connection) -> tuple[int, str]:
-    row = connection.execute(select(event_head.c["count"], event_head.c.hash)).one_or_none()
+    row = connection.execute(select(event_head.c["count"], event_head.c.hash).where(event_head.c.id == 1)).one_or_none()
     if row is None:
         raise BrokenAudit("the audit trail has lost its head", hint="restore the store from a backup")
     count, digest = row

@@ -7,7 +7,7 @@ from enum import StrEnum
 from ssl import DER_cert_to_PEM_cert
 
 from cryptography import x509
-from sqlalchemy import Connection, Row, Select, and_, insert, select
+from sqlalchemy import Connection, Row, Select, and_, func, insert, select
 
 from mutua.pki.certificates import names_of, write_der
 from mutua.pki.thumbprints import x5t_s256
@@ -118,10 +118,11 @@ def everything(
 
 def find(connection: Connection, text: str) -> list[CertificateRecord]:
     """Certificates whose thumbprint or serial starts with ``text``, at least 6 characters; at most two of them."""
-    if len(text) < MIN_PREFIX:
+    if len(text) < MIN_PREFIX or not text.isascii():
         return []
-    matches = certificates.c.thumbprint.startswith(text, autoescape=True) | certificates.c.serial.startswith(
-        text.lower(), autoescape=True
+    # Not LIKE, which takes b for B in SQLite; in a thumbprint they are different letters.
+    matches = (func.substr(certificates.c.thumbprint, 1, len(text)) == text) | (
+        func.substr(certificates.c.serial, 1, len(text)) == text.lower()
     )
     return [_record(row) for row in connection.execute(_records().where(matches).limit(2))]
 

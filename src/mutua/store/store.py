@@ -52,11 +52,13 @@ class Store:
             with store.read() as connection:
                 found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         except DatabaseError as error:
+            store.close()
             raise UnreadableStore(
                 f"the store at '{path}' cannot be read: {error.orig}", hint="restore it from a backup"
             ) from None
         if found != SCHEMA_REVISION:
             if found is None or found > SCHEMA_REVISION:
+                store.close()
                 raise UnreadableStore(f"the store at '{path}' is of a newer mutua", hint="upgrade mutua")
             store.upgrade()
         return store

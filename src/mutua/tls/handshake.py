@@ -7,7 +7,8 @@ reports it, asks the loop for one more round, in which the alert is sent, and on
 
 import _ssl
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -78,38 +79,62 @@ class ObservedSSLObject(ssl.SSLObject):
     _observer: Callable[[HandshakeFailure], None] | None = None
     _error: ssl.SSLError | None = None
     _shown: bytes | None = None
+    _begun = False
+
+    @classmethod
+    def _create(cls, *arguments: Any, context: ssl.SSLContext, **options: Any) -> "ObservedSSLObject":
+        # OpenSSL copies a context's callback when it makes a connection, and never later.
+        with _watching(context):
+            made: ObservedSSLObject = super()._create(*arguments, context=context, **options)  # type: ignore[misc]
+        return made
 
     def do_handshake(self) -> None:
         if self._error is not None:
             raise self._error
-        if self._observer is None:
-            self._observer = handshake_observer.get()
         try:
-            super().do_handshake()
+            if self._begun:
+                with _watching(self.context):
+                    super().do_handshake()
+            else:
+                # The first flight is the ClientHello, which no certificate comes with.
+                self._begun, self._observer = True, handshake_observer.get()
+                super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
-            self._error = error
-            if self._observer is not None:
-                reason, detail = classify(error)
-                shown = x5t_s256(self._shown) if self._shown else None
-                self._observer(HandshakeFailure(reason=reason, detail=detail, thumbprint=shown))
-            raise ssl.SSLWantReadError from None
-        else:
-            # The message callback has done its work: without it a record costs no call into Python.
-            self.context = _UNOBSERVED
-            self._shown = None
+            self._fail(error)
+        self._shown = None
 
-
-_UNOBSERVED = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    def _fail(self, error: ssl.SSLError) -> None:
+        self._error = error
+        if self._observer is not None:
+            reason, detail = classify(error)
+            shown = x5t_s256(self._shown) if self._shown else None
+            self._observer(HandshakeFailure(reason=reason, detail=detail, thumbprint=shown))
+        raise ssl.SSLWantReadError from None
 
 
 def observe(context: ssl.SSLContext) -> None:
     """Make the handshakes of a server's context report their failures to ``handshake_observer``."""
     context.sslobject_class = ObservedSSLObject
-    # The only way to the certificate that OpenSSL rejected: getpeercert() has none then. Set below the wrapper
-    # that ssl.SSLContext puts around it, which makes enums of every message and costs a tenth of a handshake.
-    _ssl._SSLContext._msg_callback.__set__(context, _remember_certificate)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+@contextmanager
+def _watching(context: ssl.SSLContext) -> Iterator[None]:
+    """See the messages of a context's connections.
+
+    The only way to a certificate that OpenSSL rejected, for getpeercert() has none then. It is on for no longer
+    than it is needed, and set below the wrapper of ssl.SSLContext, which makes enums of every message: both would
+    cost a tenth of a handshake.
+    """
+    _set_message_callback(context, _remember_certificate)
+    try:
+        yield
+    finally:
+        _set_message_callback(context, None)
+
+
+_set_message_callback = _ssl._SSLContext._msg_callback.__set__  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _remember_certificate(

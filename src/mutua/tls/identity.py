@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from mutua.errors import KeyMismatch, UnreadableCertificate, UnreadableKey
+from mutua.errors import KeyMismatch, UnreadableCertificate, UnreadableFile, UnreadableKey
 from mutua.pki.certificates import issued_by, names_of, read_certificates, write_pem
 from mutua.pki.keys import (
     MAX_KEY_BYTES,
@@ -83,7 +83,14 @@ class Identity:
         """
         if not isinstance(source, bytes) and Path(source).is_dir():
             folder = Path(source).resolve()
-            source, key = folder / CHAIN_FILE, key if key is not None else folder / KEY_FILE
+            try:
+                return cls.load(
+                    folder / CHAIN_FILE, key=key if key is not None else folder / KEY_FILE, password=password
+                )
+            except UnreadableFile:
+                if Path(source).resolve() == folder:
+                    raise
+                return cls.load(source, key=key, password=password)  # replaced while we read it
         secret = password.encode() if isinstance(password, str) else password
         data = source if isinstance(source, bytes) else read_file(source, MAX_IDENTITY_BYTES)
         if looks_like_pkcs12(data):

@@ -4,6 +4,7 @@ import _ssl
 import ssl
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -15,6 +16,10 @@ from mutua.pki.thumbprints import x5t_s256
 
 if TYPE_CHECKING:
     from mutua.tls.trust import Trust
+
+
+REMEMBERED = 1024
+"""Peers whose certificate need not be parsed again when they connect again; about 5 KiB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +48,7 @@ class PeerCertificate:
         Raises:
             UnreadableCertificate: the leaf cannot be read.
         """
-        # Only what the gate asks for is parsed: this runs in every handshake, on what a TLS layer has accepted.
-        try:
-            leaf = x509.load_der_x509_certificate(chain[0])
-            not_before, not_after = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-        except (ValueError, x509.InvalidVersion) as error:
-            raise UnreadableCertificate(f"the peer's certificate cannot be read: {error}") from None
-        return cls(leaf, chain, x5t_s256(chain[0]), not_before, not_after, resumed)
+        return _read(chain, resumed)
 
     @classmethod
     def of_connection(
@@ -69,6 +68,17 @@ class PeerCertificate:
             path = trust.path(read_certificate(leaf)) if trust else ()
             chain = tuple(each.public_bytes(Encoding.DER) for each in path) or (leaf,)
         return cls.read(chain, resumed=bool(connection.session_reused))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read(chain: tuple[bytes, ...], resumed: bool) -> PeerCertificate:  # noqa: FBT001 -- part of the cache's key
+    """Parse only what the gate asks for: this runs in every handshake, on what a TLS layer has accepted."""
+    try:
+        leaf = x509.load_der_x509_certificate(chain[0])
+        not_before, not_after = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    except (ValueError, x509.InvalidVersion) as error:
+        raise UnreadableCertificate(f"the peer's certificate cannot be read: {error}") from None
+    return PeerCertificate(leaf, chain, x5t_s256(chain[0]), not_before, not_after, resumed)
 
 
 def _verified_chain(connection: Any) -> tuple[bytes, ...]:
