@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def serve(home: Home) -> Iterator[Callable[..., Serving]]:
     """Starts ``mutua serve`` on a free port of 127.0.0.1, as a process of its own: ``serve(loop="uvloop")``."""
     started: list[Serving] = []
 
-    def start(loop: str = "asyncio", **options: object) -> Serving:
+    def start(loop: str = "asyncio", **options: Any) -> Serving:
         started.append(Serving.start(home, loop=loop, **options))
         return started[-1]
 

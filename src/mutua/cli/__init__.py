@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(mutua.__version__, message="mutua %(version)s")
 def cli() -> None:
-    r"""Mutual TLS: only known clients get in.
+    """Mutual TLS: only known clients get in.
 
     \b
     Examples:
@@ -63,19 +63,23 @@ def main(arguments: list[str] | None = None) -> int:
     except MutuaError as error:
         complain(error.message, error.hint, f"docs/errors.md#{error.code}")
         return exit_code(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.USAGE
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "mutua"
-        complain(error.format_message(), f"{command} --help", "docs/cli.md")
+        complain(" ".join(error.format_message().split()), f"{command} --help", "docs/cli.md")
         return ExitCode.USAGE
     except click.ClickException as error:
         complain(error.format_message(), "mutua --help", "docs/cli.md")
         return ExitCode.UNREADABLE
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough, as `head` does. Python would complain again when it flushes at exit.
-        sys.stderr.close()
-        return ExitCode.OK
+    except SystemExit as error:
+        # Whoever read our output has enough, as `head` does; click turns that into an exit of its own.
+        if isinstance(error.__context__, BrokenPipeError):
+            return ExitCode.OK
+        raise
     except Exception as error:  # noqa: BLE001 -- the last line of defence
         traceback.print_exc()
         complain(f"a bug in mutua: {type(error).__name__}", "report it with the lines above", "docs/errors.md#bug")

@@ -9,7 +9,7 @@ from mutua.home.home import Home
 
 @click.group()
 def audit() -> None:
-    r"""The audit trail.
+    """The audit trail.
 
     \b
     Examples:
@@ -21,7 +21,7 @@ def audit() -> None:
 @home_option
 @json_option
 def verify(home: Home, *, as_json: bool) -> None:
-    r"""Recompute the chain of events and compare its end with the head.
+    """Recompute the chain of events and compare its end with the head.
 
     \b
     Examples:

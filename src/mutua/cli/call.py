@@ -46,7 +46,7 @@ def call(
     *,
     as_json: bool,
 ) -> int:
-    r"""Make one request as an identity. When it fails, say who refused whom, why, and what to do.
+    """Make one request as an identity. When it fails, say who refused whom, why, and what to do.
 
     The answer's body goes to stdout. Exits with 0 for an answer below 400, 1 when somebody refused, 5 when
     the network failed.

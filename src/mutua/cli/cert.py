@@ -16,7 +16,7 @@ from mutua.store.inventory import CertificateRecord
 
 @click.group()
 def cert() -> None:
-    r"""Certificates.
+    """Certificates.
 
     \b
     Examples:
@@ -47,7 +47,7 @@ def issue(
     force: bool,
     as_json: bool,
 ) -> None:
-    r"""Make a key and a certificate, and write both as an identity into the home.
+    """Make a key and a certificate, and write both as an identity into the home.
 
     For a server, NAMES are what its clients call it. For a client, the first of NAMES is the client in the
     registry, and any others go into the certificate.
@@ -104,7 +104,7 @@ def issue(
 @home_option
 @json_option
 def list_(home: Home, client: str | None, profile: str | None, *, as_json: bool) -> None:
-    r"""List the certificates that were issued, the newest first.
+    """List the certificates that were issued, the newest first.
 
     \b
     Examples:
@@ -112,6 +112,8 @@ def list_(home: Home, client: str | None, profile: str | None, *, as_json: bool)
       mutua cert list --client woovi --json
     """
     now = home.now()
+    if client is not None:
+        home.clients.get(client)
     found = list(home.authority.certificates(client=client, profile=profile))
     if as_json:
         json_data([_as_json(record, home) for record in found])
@@ -140,7 +142,7 @@ def list_(home: Home, client: str | None, profile: str | None, *, as_json: bool)
 @home_option
 @json_option
 def show(home: Home, certificate: str, *, pem: bool, as_json: bool) -> None:
-    r"""Show one certificate, by the start of its thumbprint or serial number (6 characters or more).
+    """Show one certificate, by the start of its thumbprint or serial number (6 characters or more).
 
     \b
     Examples:
@@ -162,7 +164,7 @@ def show(home: Home, certificate: str, *, pem: bool, as_json: bool) -> None:
 @home_option
 @json_option
 def revoke(home: Home, certificate: str, reason: str, *, as_json: bool) -> None:
-    r"""Refuse a certificate from now on; it cannot be taken back.
+    """Refuse a certificate from now on; it cannot be taken back.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from mutua.registry.clients import Client
 
 @click.group()
 def client() -> None:
-    r"""The known clients.
+    """The known clients.
 
     \b
     Examples:
@@ -27,7 +27,7 @@ def client() -> None:
 @home_option
 @json_option
 def add(home: Home, name: str, allow: tuple[str, ...], *, as_json: bool) -> None:
-    r"""Register a client and what it may call.
+    """Register a client and what it may call.
 
     In a path, * is one segment and ** the rest.
 
@@ -50,7 +50,7 @@ def add(home: Home, name: str, allow: tuple[str, ...], *, as_json: bool) -> None
 @home_option
 @json_option
 def list_(home: Home, *, as_json: bool) -> None:
-    r"""List the known clients.
+    """List the known clients.
 
     \b
     Examples:
@@ -72,7 +72,7 @@ def list_(home: Home, *, as_json: bool) -> None:
 @home_option
 @json_option
 def show(home: Home, name: str, *, as_json: bool) -> None:
-    r"""Show a client, its grants and its certificates.
+    """Show a client, its grants and its certificates.
 
     \b
     Examples:
@@ -108,7 +108,7 @@ def show(home: Home, name: str, *, as_json: bool) -> None:
 @home_option
 @json_option
 def suspend(home: Home, name: str, *, as_json: bool) -> None:
-    r"""Refuse a client's next request, on every connection it has.
+    """Refuse a client's next request, on every connection it has.
 
     \b
     Examples:
@@ -122,7 +122,7 @@ def suspend(home: Home, name: str, *, as_json: bool) -> None:
 @home_option
 @json_option
 def resume(home: Home, name: str, *, as_json: bool) -> None:
-    r"""Let a suspended client in again.
+    """Let a suspended client in again.
 
     \b
     Examples:

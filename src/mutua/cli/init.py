@@ -16,7 +16,7 @@ from mutua.pki.keys import KeyType
 @key_type_option
 @json_option
 def init(name: str, folder: str, key_type: KeyType, *, as_json: bool) -> None:
-    r"""Make a home: a root CA, an issuing CA below it, and an empty registry.
+    """Make a home: a root CA, an issuing CA below it, and an empty registry.
 
     NAME is the organization that stands in the CA certificates.
 

@@ -26,7 +26,7 @@ from mutua.inbound.application import load_application
 def serve(
     app: str, identity: str, folder: str, host: str, port: int, loop: str, *, reload: bool, access_log: bool
 ) -> None:
-    r"""Serve an ASGI application over mutual TLS, to known clients only.
+    """Serve an ASGI application over mutual TLS, to known clients only.
 
     APP is module:attribute. Every request is one JSON line on stdout, admitted or refused; a refusal has its
     reason. A renewed identity and every change of the registry are picked up while it runs. SIGTERM and Ctrl-C

@@ -1,7 +1,6 @@
 """Reading and writing certificates: PEM, DER and bundles of them."""
 
 import re
-import warnings
 from collections.abc import Iterable
 
 from cryptography import x509
@@ -9,6 +8,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mutua.errors import UnreadableCertificate
+from mutua.pki.foreign import parsing
 from mutua.pki.names import Name, name_of
 
 MAX_CERTIFICATE_BYTES = 100 * 1024
@@ -19,6 +19,15 @@ MAX_BUNDLE_BYTES = 4 * 1024 * 1024
 
 _PEM_CERTIFICATE = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----")
 _HINT = "give X.509 certificates in PEM or DER"
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 
 
 def read_certificate(data: bytes) -> x509.Certificate:
@@ -47,15 +56,16 @@ def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
     if len(data) > MAX_BUNDLE_BYTES:
         raise UnreadableCertificate(f"{len(data)} bytes are too many for a bundle", hint=_HINT)
     try:
-        if _PEM_CERTIFICATE.search(data):
-            certificates = x509.load_pem_x509_certificates(data)
-        elif b"-----BEGIN" in data:
-            raise UnreadableCertificate("there is no certificate in this PEM file", hint=_HINT)
-        else:
-            certificates = [x509.load_der_x509_certificate(data)]
-        for certificate in certificates:
-            _read_every_part(certificate)
-    except (ValueError, TypeError, OverflowError, x509.InvalidVersion) as error:
+        with parsing(UnreadableCertificate("not a readable certificate", hint=_HINT)):
+            if _PEM_CERTIFICATE.search(data):
+                certificates = x509.load_pem_x509_certificates(data)
+            elif b"-----BEGIN" in data:
+                raise UnreadableCertificate("there is no certificate in this PEM file", hint=_HINT)
+            else:
+                certificates = [x509.load_der_x509_certificate(data)]
+            for certificate in certificates:
+                _read_every_part(certificate)
+    except _MALFORMED as error:
         raise UnreadableCertificate(f"not a readable certificate: {str(error)[:120]}", hint=_HINT) from None
     return tuple(certificates)
 
@@ -112,12 +122,9 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _read_every_part(certificate: x509.Certificate) -> None:
     """Parse now what cryptography parses on first use, so that nothing read later can raise."""
-    with warnings.catch_warnings():
-        # A negative serial or an odd NULL in the algorithm is deprecated in cryptography, and is not ours to repeat.
-        warnings.simplefilter("ignore")
-        try:
-            certificate.public_key()
-        except UnsupportedAlgorithm:
-            raise UnreadableCertificate("its public key is of an unknown kind", hint=_HINT) from None
-        _ = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string(), certificate.serial_number
-        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.extensions
+    try:
+        certificate.public_key()
+    except UnsupportedAlgorithm:
+        raise UnreadableCertificate("its public key is of an unknown kind", hint=_HINT) from None
+    _ = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string(), certificate.serial_number
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.extensions

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from mutua.errors import EncryptedKey, UnreadableKey, WrongPassword
+from mutua.pki.foreign import parsing
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
@@ -108,11 +109,13 @@ def read_private_key(data: bytes, password: bytes | None = None) -> PrivateKey:
     """
     if len(data) > MAX_KEY_BYTES:
         raise UnreadableKey(f"{len(data)} bytes are too many for a private key", hint="give the key file itself")
-    loader: Callable[[bytes, bytes | None], object] = (
+    loader: Callable[..., object] = (
         serialization.load_pem_private_key if b"-----BEGIN" in data else serialization.load_der_private_key
     )
     try:
-        key = loader(data, password)
+        with parsing(UnreadableKey("the private key cannot be read", hint=_READABLE_KEYS)):
+            # Whether the factors of an RSA key are prime is asked below: for a huge key it takes hours.
+            key = loader(data, password, unsafe_skip_rsa_key_validation=True)
     except TypeError as error:
         if password is None:
             raise EncryptedKey("the private key is encrypted", hint="give its password with --password-file") from None
@@ -126,7 +129,14 @@ def read_private_key(data: bytes, password: bytes | None = None) -> PrivateKey:
     if not isinstance(key, PrivateKey):
         raise UnreadableKey("the private key's algorithm is not supported", hint=_READABLE_KEYS)
     accepted_public_key(key.public_key())
-    return key
+    return _validated(key) if isinstance(key, rsa.RSAPrivateKey) else key
+
+
+def _validated(key: rsa.RSAPrivateKey) -> rsa.RSAPrivateKey:
+    try:
+        return key.private_numbers().private_key()
+    except ValueError:
+        raise UnreadableKey("the private key cannot be read", hint=_READABLE_KEYS) from None
 
 
 _READABLE_KEYS = "give a PKCS#8, PKCS#1 or SEC 1 key in PEM or DER: P-256, P-384, Ed25519 or RSA"

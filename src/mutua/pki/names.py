@@ -29,6 +29,7 @@ MAX_NAME_LENGTH = 2048
 """Longer than any DNS name (253) or e-mail address (254); the common limit for a URI."""
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # what URL parsers take for the end of an IPv4 address, however written
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _URI_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -146,7 +147,7 @@ def _dns(domain: str, text: str, *, wildcard: bool = True) -> str:
     labels = ascii_form.split(".")
     if not all(_LABEL.fullmatch(label) for label in labels) or len(star + ascii_form) > 253:
         raise _invalid(text, "a DNS name has labels of 1 to 63 letters, digits and hyphens, 253 characters in all")
-    if labels[-1].isdigit():
+    if _NUMBER.fullmatch(labels[-1]):
         raise _invalid(text, "it looks like an IP address and is not one")
     if star and len(labels) < 2:
         raise _invalid(text, "a wildcard stands above at least two labels, as in *.acme.example")

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from mutua.errors import EncryptedKey, UnreadableKey, WrongPassword
 from mutua.pki.certificates import read_certificate, write_der
+from mutua.pki.foreign import parsing
 from mutua.pki.keys import PrivateKey, accepted_public_key
 
 MAX_PKCS12_BYTES = 256 * 1024
@@ -39,7 +40,8 @@ def read_pkcs12(data: bytes, password: bytes | None = None) -> tuple[PrivateKey,
     attempts = [password] if password is not None else [None, b""]
     for attempt in attempts:
         try:
-            key, certificate, others = pkcs12.load_key_and_certificates(data, attempt)
+            with parsing(UnreadableKey("not a readable PKCS#12 file", hint=_HINT)):
+                key, certificate, others = pkcs12.load_key_and_certificates(data, attempt)
             break
         except (ValueError, TypeError, UnsupportedAlgorithm, OverflowError) as error:
             if not _is_about_the_password(error):

@@ -71,9 +71,9 @@ def verify(connection: Connection) -> int:
     """
     count, head = _head(connection)
     previous, expected = GENESIS, 1
-    rows = connection.execution_options(yield_per=1000).execute(select(events).order_by(events.c.id))
+    query = select(events).order_by(events.c.id)
     try:
-        for row in rows:
+        for row in connection.execution_options(yield_per=1000).execute(query):
             event = Event(at=row.at, actor=row.actor, kind=row.kind, subject=row.subject, body={})
             if row.id != expected or row.hash != _digest(row.id, event, row.body, previous):
                 raise BrokenAudit(f"the audit trail is broken at event {expected}", hint="compare with a backup")

@@ -51,11 +51,9 @@ class Store:
         try:
             with store.read() as connection:
                 found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        except DatabaseError as error:
+        except UnreadableStore:
             store.close()
-            raise UnreadableStore(
-                f"the store at '{path}' cannot be read: {error.orig}", hint="restore it from a backup"
-            ) from None
+            raise
         if found != SCHEMA_REVISION:
             if found is None or found > SCHEMA_REVISION:
                 store.close()
@@ -78,16 +76,28 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one moment of the database."""
-        with self.engine.connect() as connection, connection.begin():
+        with self._usable(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is alone in writing; committed to disk when the block ends, or rolled back."""
-        with self.engine.connect() as connection:
+        with self._usable(), self.engine.connect() as connection:
             writer = connection.execution_options(mutua_writes=True)
             with writer.begin():
                 yield writer
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Tell of a damaged, locked or full database as ``UnreadableStore``, of a wrong statement as it is."""
+        try:
+            yield
+        except DatabaseError as error:
+            if type(error) not in {DatabaseError, OperationalError}:
+                raise
+            raise UnreadableStore(
+                f"the store at '{self.path}' cannot be used: {error.orig}", hint="restore it from a backup"
+            ) from error
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,0 +1,25 @@
+"""What cryptography does with foreign bytes besides returning a value or raising: it warns, and it panics."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mutua.errors import Unreadable
+
+
+@contextmanager
+def parsing(refusal: Unreadable) -> Iterator[None]:
+    """Run a parser of cryptography: its warnings are dropped, and its panic becomes ``refusal``.
+
+    A panic of its Rust code arrives as a ``BaseException`` of a class that cannot be imported. One is known: a PEM key
+    whose ``DEK-Info`` holds too short an initialization vector. The warnings tell of deprecated encodings, such as a
+    negative serial number or BER in PKCS#12, which are the sender's and not ours to repeat.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            raise refusal from None
