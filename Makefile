@@ -18,7 +18,8 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/peers/node; fi
+	@# Node's fetch is one client among many: without npm, or its registry, the demo names it as not installed.
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix tests/peers/node || test "$$CI" != true; fi
 	@touch $(READY)
 
 demo: setup  ## the main job once, on this machine, against real clients
