@@ -38,8 +38,9 @@ class LiveIdentity:
         self._current_trust = trust
         self._stamp = self._files()
         self._trust = trust()
+        self._complaint: tuple[_Stamp, str] | None = None
         self.identity = Identity.load(source) if isinstance(source, Path) else source
-        self.context = self._build()
+        self.context = _context(self.identity, self._trust)
         self._watcher = Watcher("mutua-identity", POLL_SECONDS, self.look)
         self._watcher.start()
 
@@ -50,24 +51,21 @@ class LiveIdentity:
             return
         try:
             identity = Identity.load(self._source) if isinstance(self._source, Path) else self._source
-            before, self.identity, self._trust = self.identity, identity, trust
-            self.context = self._build()
+            context = _context(identity, trust)
         except (MutuaError, ssl.SSLError, OSError) as error:
             # Half of a renewal, or a bad file: the last good identity serves on, and the next look tries again.
-            log.warning("the identity at %s cannot be loaded, serving on with the last one: %s", self._source, error)
+            if (complaint := (stamp, str(error))) != self._complaint:
+                log.warning("the identity at %s cannot be loaded, serving on with the last: %s", self._source, error)
+                self._complaint = complaint
             return
-        self._stamp = stamp
+        before, self.identity = self.identity, identity
+        self.context, self._trust, self._stamp = context, trust, stamp
         if identity.thumbprint != before.thumbprint:
             log.info("identity renewed: %s until %s", identity.thumbprint, identity.not_after.isoformat())
 
     def close(self) -> None:
         """Stop watching."""
         self._watcher.stop()
-
-    def _build(self) -> ssl.SSLContext:
-        context = self.identity.server_context(self._trust)
-        context.set_alpn_protocols(["http/1.1"])
-        return context
 
     def _files(self) -> _Stamp:
         """What changes whenever the identity is replaced, by rename or in place."""
@@ -83,3 +81,9 @@ class LiveIdentity:
             else:
                 stamps.append((status.st_ino, status.st_mtime_ns, status.st_size))
         return tuple(stamps)
+
+
+def _context(identity: Identity, trust: Trust) -> ssl.SSLContext:
+    context = identity.server_context(trust)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -42,6 +42,10 @@ HANDSHAKE_SECONDS = 10
 LINGER_SECONDS = 1
 """How long a refused client may take to read the alert before the connection is closed."""
 
+FAREWELL_SECONDS = 5
+"""How long a peer may take to read the last bytes and say goodbye too. A client's pool never looks at its idle
+connections: asyncio's 30 seconds would hold up every stop for as long."""
+
 MAX_HANDSHAKES = 1024
 """Handshakes under way at once; further connections wait in the backlog."""
 
@@ -177,7 +181,11 @@ class Door(uvicorn.Server):
         handshake_observer.set(refused)
         try:
             await loop.connect_accepted_socket(
-                self._protocol, client, ssl=self._identity.context, ssl_handshake_timeout=HANDSHAKE_SECONDS
+                self._protocol,
+                client,
+                ssl=self._identity.context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=FAREWELL_SECONDS,
             )
         except (OSError, asyncio.CancelledError) as error:
             # Refusals are logged where they are found; this is a peer that went away or said nothing.

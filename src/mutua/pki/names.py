@@ -169,8 +169,10 @@ def _uri(text: str) -> str:
     if not _SCHEME.fullmatch(parts.scheme) or not host:
         raise _invalid(text, "a URI needs a scheme and a host")
     try:
-        ipaddress.ip_address(host)
+        _ip(host)
     except ValueError:
+        if "[" in parts.netloc:
+            raise _invalid(text, "brackets hold an IPv6 address") from None
         if "." not in _dns(host, text, wildcard=False):
             raise _invalid(text, f"the host {host!r} must be a domain, as in spiffe://{host}.example/") from None
     return text

@@ -1,13 +1,14 @@
 """Opening the database, and its two kinds of transaction: reading and writing."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from mutua.errors import UnreadableStore
@@ -17,6 +18,8 @@ BUSY_TIMEOUT_MS = 10_000
 
 SCHEMA_REVISION = "0001"
 """The Alembic revision this code works with."""
+
+_MIGRATING = threading.Lock()  # Alembic keeps what it works on in module globals
 
 
 class Store:
@@ -69,7 +72,7 @@ class Store:
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self.write() as connection:
+        with _MIGRATING, self.write() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -105,18 +108,26 @@ class Store:
 
 
 def _engine(path: Path) -> Engine:
-    url = URL.create("sqlite+pysqlite", database=str(path))
+    # mode=rw: sqlite must not make an empty database where ours is gone.
+    url = URL.create("sqlite+pysqlite", database=path.absolute().as_uri(), query={"mode": "rw", "uri": "true"})
     engine = create_engine(
         url, poolclass=QueuePool, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000}
     )
 
     @event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+    def configure(connection: sqlite3.Connection, record: Any) -> None:
+        record.info["file"] = _file(path)
         # The driver must not begin transactions by itself: BEGIN is ours, so that a writer locks at once.
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "checkout")
+    def check_file(_connection: sqlite3.Connection, record: Any, _proxy: Any) -> None:
+        # What is written to a file that was deleted or replaced is lost.
+        if record.info["file"] != _file(path):
+            raise DisconnectionError
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -124,6 +135,14 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _file(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UnreadableStore(f"the store at '{path}' is lost: {error.strerror}", hint="bring it back") from None
+    return status.st_dev, status.st_ino
 
 
 def is_unavailable(error: Exception) -> bool:

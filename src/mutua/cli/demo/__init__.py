@@ -36,7 +36,7 @@ FILES = "demo"
 )
 @json_option
 def demo(folder: Path | None, *, as_json: bool) -> int:
-    r"""The whole story once, on this machine, against real clients.
+    """The whole story once, on this machine, against real clients.
 
     Makes an authority in a temporary home, issues certificates, starts servers on free ports of 127.0.0.1, and
     lets every client that is installed try to get in: with the right certificate, without one, with wrong ones,
@@ -47,7 +47,7 @@ def demo(folder: Path | None, *, as_json: bool) -> int:
     \b
     Examples:
       mutua demo
-      mutua demo --keep acme       and look at the files afterwards
+      mutua demo --keep acme
       mutua demo --json
     """
     if find_spec("uvicorn") is None:

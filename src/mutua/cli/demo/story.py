@@ -72,7 +72,7 @@ class Story:
         path = urlsplit(call.url).path
         shown = call.actor.identity.thumbprint if call.actor else None
         lines = [line for line in meanwhile if _belongs(line, case.evidence, path, shown)]
-        return Row(client=client.name, case=case, saw=sight.text, logged=_logged(lines, case), detail=sight.detail)
+        return Row(client=client.name, case=case, saw=sight.text, logged=logged(lines, case), detail=sight.detail)
 
     def _call(self, client: Client, case: Case) -> Call:
         return Call(
@@ -106,12 +106,18 @@ def _belongs(line: Line, evidence: Evidence, path: str, thumbprint: str | None) 
     return thumbprint is not None and bool(line["thumbprint"] == thumbprint)
 
 
-def _logged(lines: Sequence[Line], case: Case) -> str:
-    """The reason in the last of a row's lines; of a live case, only if both requests came over one connection."""
-    if not lines:
+def logged(lines: Sequence[Line], case: Case) -> str:
+    """What a server said of a row: the reason in its last line, ``admitted``, or nothing.
+
+    A live case has two lines; the second counts only if the first let the client in on the same connection.
+    """
+    verdicts = [str(line.get("reason", ADMITTED)) for line in lines]
+    if not verdicts:
         return NOTHING
-    if case.live and [line["event"] for line in lines] != [ADMITTED, "refused"]:
-        return ", ".join(str(line.get("reason", ADMITTED)) for line in lines)
-    if case.live and lines[0]["peer"] != lines[1]["peer"]:
-        return ANOTHER_CONNECTION
-    return str(lines[-1].get("reason", ADMITTED))
+    if not case.live:
+        return verdicts[-1]
+    if len(lines) == 1:
+        return f"one request: {verdicts[0]}"
+    if len(lines) != 2 or verdicts[0] != ADMITTED or verdicts[1] == ADMITTED:
+        return ", ".join(verdicts)
+    return verdicts[1] if lines[0]["peer"] == lines[1]["peer"] else ANOTHER_CONNECTION

@@ -13,7 +13,8 @@ def say_what_was_proved(rows: Sequence[Row], missing: Sequence[str], *, kept: Pa
     clients = sorted({row.client for row in rows})
     good = [row for row in rows if row.ok]
     data()
-    data(f"{len(good)} of {len(rows)} rows as expected, with {len(clients)} clients: {', '.join(clients)}")
+    plural = "" if len(clients) == 1 else "s"
+    data(f"{len(good)} of {len(rows)} rows as expected, with {len(clients)} client{plural}: {', '.join(clients)}")
     if missing:
         data(f"not installed, not counted: {', '.join(missing)}")
     data()
