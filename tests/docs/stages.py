@@ -1,0 +1,98 @@
+"""What a reader has when a page begins, beyond an empty folder."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+from mutua import Home
+from tests.docs.partner import sloppy_partner
+from tests.serving import Serving
+
+StandIns = dict[str, str]
+PASSWORD = b"from-the-bank"
+
+MAIN = """\
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+
+from mutua.asgi import known_client
+
+
+async def status(request):
+    return JSONResponse({"hello": known_client(request).name})
+
+
+async def webhook(request):
+    await request.json()
+    return JSONResponse({"received": request.path_params["kind"]})
+
+
+async def feed(websocket):
+    await websocket.accept()
+    async for message in websocket.iter_text():
+        await websocket.send_text(message.upper())
+
+
+app = Starlette(
+    routes=[
+        Route("/status", status),
+        Route("/webhook/{kind}", webhook, methods=["POST"]),
+        WebSocketRoute("/feed", feed),
+    ]
+)
+"""
+
+
+@contextmanager
+def stage(page: str, folder: Path, template: Path) -> Iterator[StandIns]:
+    """Put into ``folder`` what the page begins with; gives the stand-ins for what is on the page.
+
+    Args:
+        page: its path from the root of the repository.
+        folder: the reader's.
+        template: a home as after docs/getting-started.md.
+    """
+    match page:
+        case "docs/calling.md":
+            with _bank(folder, template) as stand_ins:
+                yield stand_ins
+        case "docs/serving.md" | "docs/clients-and-grants.md" | "docs/certificates.md" | "docs/architecture.md":
+            shutil.copytree(template, folder / ".mutua", symlinks=True)
+            (folder / "main.py").write_text(MAIN, encoding="utf-8")
+            yield {"Q3LFby": _thumbprint_of_woovi(folder)}
+        case _:
+            yield {}
+
+
+def _thumbprint_of_woovi(folder: Path) -> str:
+    with Home.open(folder / ".mutua") as home:
+        return home.identities.load("woovi").thumbprint[:6]
+
+
+@contextmanager
+def _bank(folder: Path, template: Path) -> Iterator[StandIns]:
+    """A bank's server, and the files it has sent: a password-protected PKCS#12, the same as PEM, and its CA."""
+    shutil.copytree(template, folder.parent / "bank", symlinks=True)
+    with Home.open(folder.parent / "bank") as home:
+        ours = home.identities.load("woovi")
+        sealed = pkcs12.serialize_key_and_certificates(
+            b"woovi", ours.key, ours.certificate, ours.chain[1:], BestAvailableEncryption(PASSWORD)
+        )
+        (folder / "bank.p12").write_bytes(sealed)
+        (folder / "password.txt").write_bytes(PASSWORD + b"\n")
+        (folder / "chain.pem").write_bytes(ours.chain_pem())
+        (folder / "key.pem").write_bytes(ours.key_pem())
+        shutil.copy(home.path / "ca.pem", folder / "bank-ca.pem")
+        serving = Serving.start(home, app="tests.docs.bank:app", identity="api.acme.example")
+        try:
+            with sloppy_partner(folder / "partner-ca.pem") as port:
+                yield {
+                    "api.bank.example": f"localhost:{serving.port}",
+                    "api.partner.example": f"localhost:{port}",
+                }
+        finally:
+            serving.stop()
