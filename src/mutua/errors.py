@@ -32,8 +32,7 @@
     │   ├── WrongPassphrase         the passphrase does not unseal them
     │   └── BrokenAudit             the event chain does not verify
     └── NetworkError            the network said no                          exit 5
-        ├── AddressInUse            the port to listen on is taken
-        └── CallFailed              a call could not be made
+        └── AddressInUse            the port to listen on is taken
 
 Each carries a stable ``code`` (also the heading of its page in docs/errors.md), a message
 for whoever runs the program, and a ``hint`` that says what to type next. ``public`` is the
@@ -186,7 +185,3 @@ class NetworkError(MutuaError):
 
 class AddressInUse(NetworkError):
     code = "address_in_use"
-
-
-class CallFailed(NetworkError):
-    code = "call_failed"

@@ -56,7 +56,8 @@ class Page:
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         found: list[Block] = []
-        above, fence, body, start = "", None, [], 0
+        above, fence, start = "", None, 0
+        body: list[str] = []
         for number, line in enumerate(self.text.splitlines(), 1):
             match = _FENCE.match(line)
             if fence is None and match:

@@ -88,7 +88,7 @@ class Session:
             return
         printed = io.StringIO()
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
-            exec(compile(text, "page", "exec"), self._namespace)  # noqa: S102
+            exec(compile(text, "page", "exec"), self._namespace)
         self._printed = printed.getvalue()
 
     def _command(self, command: str, expected: str) -> None:

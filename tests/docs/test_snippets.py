@@ -42,13 +42,6 @@ def test_every_block_of_the_page_runs_and_prints_what_the_page_says(page: Page, 
                     raise
 
 
-def test_a_block_that_does_not_run_is_marked_with_its_reason() -> None:
-    marked = [(page.name, block) for page in pages() for block in page.blocks if block.not_run is not None]
-
-    for name, block in marked:
-        assert len(block.not_run.split()) > 2, f"{name}:{block.line}"
-
-
 def test_the_pages_that_teach_by_example_all_run() -> None:
     taught = {"README.md", *(f"docs/{name}.md" for name in ("getting-started", "calling", "serving", "home"))}
 

@@ -10,8 +10,8 @@ from mutua import Home
 from mutua.home.sealing import Cost
 from mutua.pki.draft import Draft, distinguished_name
 from mutua.pki.keys import KeyType, PrivateKey
-from mutua.pki.names import DnsName
-from mutua.pki.profiles import CLIENT
+from mutua.pki.names import DnsName, parse_name
+from mutua.pki.profiles import CLIENT, Profile
 from mutua.pki.randomness import generate_key, new_serial
 from mutua.tls.identity import Identity
 
@@ -65,13 +65,26 @@ def client_identity(
     until: datetime | None = None,
 ) -> Identity:
     """A client certificate signed by our CA behind the back of its rules."""
+    return end_entity(home, CLIENT, "woovi", key=key, from_=from_, until=until)
+
+
+def end_entity(
+    home: Home,
+    profile: Profile,
+    name: str,
+    *,
+    key: PrivateKey | None = None,
+    from_: datetime | None = None,
+    until: datetime | None = None,
+) -> Identity:
+    """A certificate of any profile for any time, in no inventory."""
     key = key or generate_key(KeyType.P256)
     now = datetime.now(UTC)
     issuer = home.authority.issuing
     leaf: x509.Certificate = Draft(
-        profile=CLIENT,
-        subject=distinguished_name(common_name="woovi"),
-        names=(DnsName("woovi"),),
+        profile=profile,
+        subject=distinguished_name(common_name=name),
+        names=(parse_name(name),),
         public_key=key.public_key(),
         issuer=issuer.certificate,
         serial=new_serial(),

@@ -60,9 +60,8 @@ def test_idle_connections_do_not_hold_it_up(home: Home, serve: Callable[..., Ser
 
 def test_handshakes_that_never_began_do_not_hold_it_up(serve: Callable[..., Serving], loop: str) -> None:
     serving = serve(loop=loop)
-    with socket.create_connection(("127.0.0.1", serving.port), timeout=30) as silent:
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=30):
         assert serving.stop() in {0, -signal.SIGTERM}
-        assert silent.recv(1) == b""
     assert "Traceback" not in serving.talk
 
 

@@ -58,6 +58,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; every failure becomes three lines on stderr and an exit code."""
+    stdout = sys.stdout
     try:
         result = cli.main(arguments, prog_name="mutua", standalone_mode=False)
     except MutuaError as error:
@@ -75,9 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
         return ExitCode.UNREADABLE
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except SystemExit as error:
-        # Whoever read our output has enough, as `head` does; click turns that into an exit of its own.
-        if isinstance(error.__context__, BrokenPipeError):
+    except SystemExit:
+        # Whoever reads our output has enough, as `head` has: click puts another stdout in place and exits with 1.
+        if sys.stdout is not stdout:
             return ExitCode.OK
         raise
     except Exception as error:  # noqa: BLE001 -- the last line of defence

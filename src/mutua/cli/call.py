@@ -12,7 +12,7 @@ from mutua.doctor.call import Stage, diagnose
 from mutua.doctor.findings import Finding
 from mutua.errors import InvalidInput
 from mutua.home.home import DEFAULT_FOLDER, Home
-from mutua.home.settings import SETTINGS_FILE
+from mutua.home.identities import Identities
 from mutua.outbound.call import CallResult
 from mutua.outbound.call import call as call_url
 from mutua.tls.identity import Identity
@@ -79,11 +79,10 @@ def _identity(name: str | None, key: str | None, password: bytes | None, folder:
         if key is not None or password is not None:
             raise InvalidInput("--key and --password-file need --identity", hint="give --identity FILE")
         return None, False
-    if (folder / SETTINGS_FILE).exists():
-        with Home.open(folder) as home:
-            path = home.identities.find(name)
-            return Identity.load(path, key=key, password=password), path.is_relative_to(home.identities.folder)
-    return Identity.load(name, key=key, password=password), False
+    # The identities' folder alone: a call with what a bank sent needs no registry, and no store that works.
+    identities = Identities(folder / "identities")
+    path = identities.find(name)
+    return Identity.load(path, key=key, password=password), path.is_relative_to(identities.folder)
 
 
 def _trust(text: str | None, folder: Path, *, is_of_home: bool) -> Trust:
@@ -106,6 +105,8 @@ def _tell(result: CallResult, findings: tuple[Finding, ...], who: Identity | Non
         shown = f" as {who.thumbprint}" if who else " without a certificate"
         talk(f"{result.status} {printable(result.reason)}  {result.tls_version}{shown}")
         sys.stdout.buffer.write(result.body)
+        if sys.stdout.isatty() and not result.body.endswith(b"\n"):
+            sys.stdout.buffer.write(b"\n")
         sys.stdout.buffer.flush()
     for finding in findings:
         talk(f"refused by {finding.refused_by.value}: {printable(finding.summary)} [{finding.code}]")

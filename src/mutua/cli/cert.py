@@ -13,6 +13,9 @@ from mutua.home.home import CA_FILE, Home
 from mutua.pki.keys import KeyType
 from mutua.store.inventory import CertificateRecord
 
+_THUMBPRINT_FIRST = {"ignore_unknown_options": True}
+"""One base64url thumbprint in 64 begins with a hyphen."""
+
 
 @click.group()
 def cert() -> None:
@@ -136,7 +139,7 @@ def list_(home: Home, client: str | None, profile: str | None, *, as_json: bool)
         talk("no certificates yet: mutua cert issue ...")
 
 
-@cert.command()
+@cert.command(context_settings=_THUMBPRINT_FIRST)
 @click.argument("certificate")
 @click.option("--pem", is_flag=True, help="Print the certificate itself.")
 @home_option
@@ -158,7 +161,7 @@ def show(home: Home, certificate: str, *, pem: bool, as_json: bool) -> None:
         facts(_facts(record, home))
 
 
-@cert.command()
+@cert.command(context_settings=_THUMBPRINT_FIRST)
 @click.argument("certificate")
 @click.option("--reason", type=click.Choice(REVOCATION_REASONS), default="unspecified", show_default=True)
 @home_option

@@ -22,7 +22,11 @@ from mutua.inbound.application import load_application
 @click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="0 picks a free one.")
 @click.option("--loop", type=click.Choice(["auto", "asyncio", "uvloop"]), default="auto", show_default=True)
 @click.option("--reload", is_flag=True, help="For development: start again when a file below this folder changes.")
-@click.option("--access-log/--no-access-log", default=True, help="One line for each request, on stdout.")
+@click.option(
+    "--access-log/--no-access-log",
+    default=True,
+    help="A line on stdout for each admitted request; refusals always have one.",
+)
 def serve(
     app: str, identity: str, folder: str, host: str, port: int, loop: str, *, reload: bool, access_log: bool
 ) -> None:

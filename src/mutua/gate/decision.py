@@ -61,23 +61,17 @@ def decide(
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A peer the registry knows, and what the registry says of it.
+    """A peer the registry knows, as one snapshot says.
 
     Attributes:
         known: for the application.
         entry: for the rest of the decision.
-        snapshot: the registry that said so.
-        not_after: when the certificate expires, UTC.
+        expires: when its certificate does, in seconds since 1970; until then the snapshot says the same.
     """
 
     known: KnownClient
     entry: ClientEntry
-    snapshot: Snapshot
-    not_after: datetime
-
-    def holds(self, snapshot: Snapshot | None, now: datetime) -> bool:
-        """Whether ``identify`` would say the same again, so that a live connection need not ask."""
-        return snapshot is self.snapshot and now <= self.not_after
+    expires: float
 
 
 def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datetime) -> Identified | Refusal:
@@ -100,7 +94,7 @@ def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datet
     if entry.suspended:
         return Refusal(Reason.SUSPENDED, "the client is suspended", name, thumbprint)
     known = KnownClient(entry.client.name, thumbprint, CredentialKind.ISSUED)
-    return Identified(known, entry, snapshot, peer.not_after)
+    return Identified(known, entry, peer.not_after.timestamp())
 
 
 def authorize(who: Identified, request: Request) -> KnownClient | Refusal:

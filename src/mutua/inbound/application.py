@@ -26,7 +26,7 @@ def load_application(target: str, folder: Path | None = None) -> Any:
         sys.path.insert(0, path)
     try:
         application: Any = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that exits when imported would end us in silence
         cause = f"{type(error).__name__}: {error}"
         raise AppNotFound(f"the module {module_name!r} cannot be imported: {cause}", hint=_hint(error)) from error
     for name in attribute.split("."):
@@ -41,7 +41,7 @@ def load_application(target: str, folder: Path | None = None) -> Any:
     return application
 
 
-def _hint(error: Exception) -> str:
+def _hint(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"run from the folder that holds it, or install {error.name!r}"
     return "mend the application, then try again"

@@ -68,10 +68,11 @@ class KnownClients:
         started = time.perf_counter()
         connection = _connection(scope)
         method, path = scope["method"], scope["path"]
-        decision = self.gate.decide(connection, Request(method, path, scope.get("raw_path")))
+        gate = self._gate or self.gate
+        decision = gate.decide(connection.peer, Request(method, path, scope.get("raw_path")))
         if isinstance(decision, Refusal):
             status, headers, body = problem(decision.reason)
-            _log(decision, connection, method, path, status, started)
+            log_request(decision, connection, method=method, path=path, status=status, started=started)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
             return
@@ -90,7 +91,7 @@ class KnownClients:
         try:
             await self.app(scope, receive, sending)
         finally:
-            _log(decision, connection, method, path, status, started)
+            log_request(decision, connection, method=method, path=path, status=status, started=started)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -114,10 +115,10 @@ class KnownClients:
         started = time.perf_counter()
         connection = _connection(scope)
         request = Request("GET", scope["path"], scope.get("raw_path"))
-        decision = self.gate.decide(connection, request)
+        decision = self.gate.decide(connection.peer, request)
         if isinstance(decision, Refusal):
             status, headers, body = problem(decision.reason)
-            _log(decision, connection, "GET", request.path, status, started)
+            log_request(decision, connection, method="GET", path=request.path, status=status, started=started)
             await _refuse_websocket(scope, receive, send, status, headers, body)
             return
         guard = _WebSocketGuard(self.gate, connection, request, receive, send)
@@ -125,7 +126,8 @@ class KnownClients:
         try:
             await self.app(scope, guard.receive, guard.send)
         finally:
-            _log(guard.refusal or decision, connection, "GET", request.path, guard.status, started)
+            ended = guard.refusal or decision
+            log_request(ended, connection, method="GET", path=request.path, status=guard.status, started=started)
 
 
 class _WebSocketGuard:
@@ -156,7 +158,7 @@ class _WebSocketGuard:
 
     async def _refused(self) -> bool:
         if self.refusal is None:
-            decision = self._gate.decide(self._connection, self._request)
+            decision = self._gate.decide(self._connection.peer, self._request)
             if isinstance(decision, Refusal):
                 self.refusal = decision
                 await self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
@@ -225,22 +227,6 @@ def _address(client: tuple[str, int] | None) -> str:
 
 def _introduce(scope: Scope, connection: Connection, known: KnownClient) -> None:
     scope.setdefault("state", {})[KNOWN_CLIENT] = known
-    scope["extensions"] = {**(scope.get("extensions") or {}), "tls": connection.tls_extension}
-
-
-def _log(
-    decision: KnownClient | Refusal, connection: Connection, method: str, path: str, status: int, started: float
-) -> None:
-    if not access.isEnabledFor(logging.INFO):
-        return
-    refusal = decision if isinstance(decision, Refusal) else None
-    log_request(
-        client=decision.client if isinstance(decision, Refusal) else decision.name,
-        thumbprint=decision.thumbprint,
-        method=method,
-        path=path,
-        status=status,
-        peer=connection.address,
-        started=started,
-        refusal=refusal,
-    )
+    others = scope.get("extensions")
+    tls = connection.tls_extension
+    scope["extensions"] = {**others, "tls": tls} if others else {"tls": tls}

@@ -1,11 +1,10 @@
 """What a door knows of a connection, and where it leaves that for the application."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ssl import DER_cert_to_PEM_cert
 from typing import Any
 
-from mutua.gate.decision import Identified
 from mutua.tls.peer import REMEMBERED, PeerCertificate
 
 CONNECTION = "mutua.connection"
@@ -15,21 +14,19 @@ KNOWN_CLIENT = "known_client"
 """The key in ``scope["state"]`` under which the application finds the known client."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Connection:
     """A connection on which a handshake has succeeded.
 
     Attributes:
         peer: the client's certificate, verified.
         address: of the socket's peer, for the log.
-        identified: who the gate found it to be, for as long as that holds.
     """
 
     peer: PeerCertificate | None = field(repr=False)
     address: str
-    identified: Identified | None = field(default=None, repr=False)
 
-    @property
+    @cached_property
     def tls_extension(self) -> dict[str, Any]:
         """``scope["extensions"]["tls"]`` of the ASGI TLS extension: the verified chain in PEM, the leaf first."""
         chain = _pem(self.peer.chain) if self.peer else ()

@@ -2,25 +2,34 @@
 
 import logging
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from mutua.errors import MutuaError
-from mutua.gate.decision import Refusal, Request, authorize, identify
+from mutua.gate.decision import Identified, Refusal, Request, authorize, identify
 from mutua.gate.snapshot import Snapshot
 from mutua.home.home import Home
-from mutua.inbound.connection import Connection
 from mutua.inbound.watching import Watcher
 from mutua.registry.clients import KnownClient
 from mutua.store.feed import ChangeFeed
+from mutua.tls.peer import PeerCertificate
 from mutua.tls.trust import Trust
 
 POLL_SECONDS = 0.04
 """A suspension is refused within 100 ms (promise 2); a look is a wake-up of about 100 microseconds."""
 
 log = logging.getLogger("mutua.gate")
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A snapshot, and who was identified by it so far: swapped together, so that neither outlives the other."""
+
+    snapshot: Snapshot | None
+    identified: dict[str, Identified]
 
 
 class LiveGate:
@@ -50,25 +59,21 @@ class LiveGate:
         self._watcher.start()
 
     @property
-    def snapshot(self) -> Snapshot | None:
-        """The newest snapshot; ``None`` when the store has been out of reach for longer than ``max_stale``."""
-        return self._snapshot if time.monotonic() - self._confirmed <= self._max_stale else None
-
-    @property
     def trust(self) -> Trust:
         """Trust in the home's CAs, as of the newest snapshot."""
         return self._trust
 
-    def decide(self, connection: Connection, request: Request) -> KnownClient | Refusal:
+    def decide(self, peer: PeerCertificate | None, request: Request) -> KnownClient | Refusal:
         """Admit or refuse a request now."""
-        snapshot, now = self.snapshot, datetime.now(UTC)
-        who = connection.identified
-        if who is None or not who.holds(snapshot, now):
-            found = identify(snapshot, connection.peer, now)
+        view = self._view
+        if time.monotonic() - self._confirmed > self._max_stale:
+            view = _View(None, {})
+        who = view.identified.get(peer.thumbprint) if peer is not None else None
+        if who is None or time.time() > who.expires:
+            found = identify(view.snapshot, peer, datetime.now(UTC))
             if isinstance(found, Refusal):
-                connection.identified = None
                 return found
-            who = connection.identified = found
+            who = view.identified[found.known.thumbprint] = found
         return authorize(who, request)
 
     def close(self) -> None:
@@ -100,7 +105,7 @@ class LiveGate:
     def _load(self) -> None:
         with self._loading:
             confirmed = time.monotonic()
-            self._snapshot = self._home.snapshot()
+            self._view = _View(self._home.snapshot(), {})
             trust = self._home.trust
             # The same object as long as it says the same: contexts are built anew when it is another.
             self._trust = self._trust if self._trust == trust else trust

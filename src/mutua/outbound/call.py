@@ -186,9 +186,15 @@ def _target(url: str) -> _Target:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 443
+        # What the resolver would do; a label that is empty or too long fails here.
+        (host or "").encode("idna")
     except ValueError:
         host, port = None, 0
     if host is None or parts.scheme != "https" or parts.username is not None:
         raise InvalidAddress(f"{url[:200]!r} cannot be called", hint="give a URL such as https://api.acme.example/pay")
-    path = parts.path or "/"
-    return _Target(host, port, f"{path}?{parts.query}" if parts.query else path)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not all("!" <= character <= "~" for character in path):
+        raise InvalidAddress(
+            f"{url[:200]!r} has a character that a request cannot carry", hint="percent-encode it: %20 for a space"
+        )
+    return _Target(host, port, path)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mutua.errors import UnreadableFile
+from mutua.errors import UnreadableCertificate, UnreadableFile
 from mutua.pki.keys import PrivateKey, write_private_key
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
     try:
         with Path(path).open("rb") as file:
             data = file.read(limit + 1)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # ValueError: the path holds a NUL
+        reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableFile(f"{os.fspath(path)!r} cannot be read: {reason}", hint="check the path") from None
     if len(data) > limit:
         raise UnreadableFile(f"{os.fspath(path)!r} is larger than {limit} bytes", hint="give the file itself")
@@ -37,10 +37,21 @@ def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
 
 
 def load_cert_chain(context: ssl.SSLContext, key: PrivateKey, chain_pem: bytes) -> None:
-    """Give ``context`` a key and its chain without the key ever being in clear in a file."""
+    """Give ``context`` a key and its chain without the key ever being in clear in a file.
+
+    Raises:
+        UnreadableCertificate: OpenSSL refuses the chain, such as one signed with SHA-1.
+    """
     password = secrets.token_hex(32)
     with _private_path(write_private_key(key, password.encode()) + chain_pem) as path:
-        context.load_cert_chain(path, password=password)
+        try:
+            context.load_cert_chain(path, password=password)
+        except ssl.SSLError as error:
+            reason = (error.reason or str(error)).replace("_", " ").lower()
+            raise UnreadableCertificate(
+                f"OpenSSL refuses the certificate chain: {reason}",
+                hint="ask whoever issued it for one signed with SHA-256 or better",
+            ) from None
 
 
 @contextmanager

@@ -7,8 +7,7 @@ reports it, asks the loop for one more round, in which the alert is sent, and on
 
 import _ssl
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -84,8 +83,11 @@ class ObservedSSLObject(ssl.SSLObject):
     @classmethod
     def _create(cls, *arguments: Any, context: ssl.SSLContext, **options: Any) -> "ObservedSSLObject":
         # OpenSSL copies a context's callback when it makes a connection, and never later.
-        with _watching(context):
+        _set_message_callback(context, _remember_certificate)
+        try:
             made: ObservedSSLObject = super()._create(*arguments, context=context, **options)  # type: ignore[misc]
+        finally:
+            _set_message_callback(context, None)
         return made
 
     def do_handshake(self) -> None:
@@ -93,16 +95,17 @@ class ObservedSSLObject(ssl.SSLObject):
             raise self._error
         try:
             if self._begun:
-                with _watching(self.context):
-                    super().do_handshake()
+                _set_message_callback(self.context, _remember_certificate)
             else:
                 # The first flight is the ClientHello, which no certificate comes with.
                 self._begun, self._observer = True, handshake_observer.get()
-                super().do_handshake()
+            super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
             self._fail(error)
+        finally:
+            _set_message_callback(self.context, None)
         self._shown = None
 
     def _fail(self, error: ssl.SSLError) -> None:
@@ -119,22 +122,13 @@ def observe(context: ssl.SSLContext) -> None:
     context.sslobject_class = ObservedSSLObject
 
 
-@contextmanager
-def _watching(context: ssl.SSLContext) -> Iterator[None]:
-    """See the messages of a context's connections.
-
-    The only way to a certificate that OpenSSL rejected, for getpeercert() has none then. It is on for no longer
-    than it is needed, and set below the wrapper of ssl.SSLContext, which makes enums of every message: both would
-    cost a tenth of a handshake.
-    """
-    _set_message_callback(context, _remember_certificate)
-    try:
-        yield
-    finally:
-        _set_message_callback(context, None)
-
-
 _set_message_callback = _ssl._SSLContext._msg_callback.__set__  # type: ignore[attr-defined]  # noqa: SLF001
+"""Watch the messages of a context's connections, or with ``None`` no longer.
+
+The only way to a certificate that OpenSSL rejected, for getpeercert() has none then. It is on for no longer than
+it is needed, and set below the wrapper of ssl.SSLContext, which makes enums of every message: both would cost a
+tenth of a handshake.
+"""
 
 
 def _remember_certificate(

@@ -54,9 +54,16 @@ class Trust:
         return client_context(self)
 
     def load_into(self, context: ssl.SSLContext) -> None:
-        """Make these the anchors of ``context``."""
+        """Make these the anchors of ``context``.
+
+        Raises:
+            UnreadableCertificate: OpenSSL cannot read one of them.
+        """
         if self.anchors:
-            context.load_verify_locations(cadata=b"".join(write_der(anchor) for anchor in self.anchors))
+            try:
+                context.load_verify_locations(cadata=b"".join(write_der(anchor) for anchor in self.anchors))
+            except ssl.SSLError as error:
+                raise KeyError(f"OpenSSL cannot read a CA certificate: {error}") from None
         if self.include_system:
             context.load_default_certs(
                 ssl.Purpose.SERVER_AUTH if context.protocol == ssl.PROTOCOL_TLS_CLIENT else ssl.Purpose.CLIENT_AUTH
