@@ -98,8 +98,8 @@ def test_two_cas_that_signed_each_other_do_not_make_an_endless_path() -> None:
 
 
 def test_an_anchor_that_openssl_cannot_read_is_an_error_when_a_context_is_made() -> None:
-    # cryptography does not look at the bits of the signature's length octet, OpenSSL does.
-    trust = Trust((unreadable_to_openssl(),))
+    # A common name of type OCTET STRING: cryptography reads it, OpenSSL does not.
+    trust = Trust.load(write_der(root().certificate).replace(b"\x0c\x07Root CA", b"\x04\x07Root CA"))
     with pytest.raises(UnreadableCertificate, match="OpenSSL cannot read a CA certificate"):
         trust.client_context()
 

@@ -53,15 +53,20 @@ class LiveIdentity:
             identity = Identity.load(self._source) if isinstance(self._source, Path) else self._source
             context = _context(identity, trust)
         except (MutuaError, ssl.SSLError, OSError) as error:
-            # Half of a renewal, or a bad file: the last good identity serves on, and the next look tries again.
-            if (complaint := (stamp, str(error))) != self._complaint:
-                log.warning("the identity at %s cannot be loaded, serving on with the last: %s", self._source, error)
-                self._complaint = complaint
+            self._serve_on(stamp, trust, error)
             return
         before, self.identity = self.identity, identity
         self.context, self._trust, self._stamp = context, trust, stamp
         if identity.thumbprint != before.thumbprint:
             log.info("identity renewed: %s until %s", identity.thumbprint, identity.not_after.isoformat())
+
+    def _serve_on(self, stamp: _Stamp, trust: Trust, error: Exception) -> None:
+        """Half of a renewal, or a bad file: the last good identity serves on, and the next look tries again."""
+        if (complaint := (stamp, str(error))) != self._complaint:
+            log.warning("the identity at %s cannot be loaded, serving on with the last: %s", self._source, error)
+            self._complaint = complaint
+        if trust is not self._trust:
+            self.context, self._trust = _context(self.identity, trust), trust
 
     def close(self) -> None:
         """Stop watching."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
@@ -122,7 +122,8 @@ def read_private_key(data: bytes, password: bytes | None = None) -> PrivateKey:
         if "not encrypted" in str(error):
             return read_private_key(data)
         raise UnreadableKey("the private key cannot be read", hint=_READABLE_KEYS) from None
-    except (ValueError, UnsupportedAlgorithm, OverflowError):
+    except (ValueError, UnsupportedAlgorithm, OverflowError, InternalError):
+        # InternalError is what an X25519 key of the wrong length raises.
         if password is not None and (b"ENCRYPTED" in data or b"-----BEGIN" not in data):
             raise WrongPassword("the password does not open the private key", hint="try the password again") from None
         raise UnreadableKey("the private key cannot be read", hint=_READABLE_KEYS) from None

@@ -63,7 +63,7 @@ class Trust:
             try:
                 context.load_verify_locations(cadata=b"".join(write_der(anchor) for anchor in self.anchors))
             except ssl.SSLError as error:
-                raise KeyError(f"OpenSSL cannot read a CA certificate: {error}") from None
+                raise UnreadableCertificate(f"OpenSSL cannot read a CA certificate: {error}") from None
         if self.include_system:
             context.load_default_certs(
                 ssl.Purpose.SERVER_AUTH if context.protocol == ssl.PROTOCOL_TLS_CLIENT else ssl.Purpose.CLIENT_AUTH
