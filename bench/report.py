@@ -66,7 +66,7 @@ def kill_section(trials: list[Trial]) -> str:
         figures = [f"{percentile(times, share) * 1000:.1f}" for share in (0.5, 0.99, 1)]
         cells.append([f"`{way}`" if way != "both" else way, str(len(group)), *figures])
     return table(["suspended by", "trials", "p50 ms", "p99 ms", "max ms"], cells) + (
-        f"\n\nThe p99 of all is to be at most {BOUND_SECONDS * 1000:.0f} ms."
+        f"\n\nThe p99 of each is to be at most {BOUND_SECONDS * 1000:.0f} ms."
     )
 
 

@@ -88,9 +88,13 @@ def test_other_servers_have_no_bound() -> None:
 
 
 def test_the_kill_is_held_to_its_99th_percentile() -> None:
-    quick, slow = Trial(LIBRARY, 0.02, 3), Trial(COMMAND, 0.2, 3)
+    quick, slow = Trial(LIBRARY, 0.02, 3), Trial(LIBRARY, 0.2, 3)
     assert held([quick] * 198 + [slow] * 2)
     assert not held([quick] * 197 + [slow] * 3)
+
+
+def test_a_quick_way_to_suspend_does_not_hide_a_slow_one() -> None:
+    assert not held([Trial(COMMAND, 0.001, 0)] * 999 + [Trial(LIBRARY, 0.2, 3)])
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 2.0), (0.99, 4.0), (1, 4.0)])

@@ -164,6 +164,14 @@ def test_a_short_initialization_vector_is_an_error_like_any_other() -> None:
         read_private_key(head + b"DEK-Info: AES-256-CBC," + tail[:16] + tail[32:], b"correct horse")
 
 
+def test_a_kind_of_key_with_the_length_of_another_is_an_error_like_any_other() -> None:
+    # cryptography calls it an internal error of OpenSSL.
+    ed25519_key = key_of("end entity", KeyType.ED25519).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    id_ed25519, id_x448 = bytes.fromhex("2b6570"), bytes.fromhex("2b656f")
+    with pytest.raises(UnreadableKey):
+        read_private_key(ed25519_key.replace(id_ed25519, id_x448))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_keys_are_described_as_people_call_them(kind: KeyType) -> None:
     assert describe_key(key_of("end entity", kind).public_key()) == NAMES[kind]
