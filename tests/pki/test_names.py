@@ -74,6 +74,7 @@ REFUSED = {
         "api-.acme.example",
         "a" * 64 + ".example",
         LONG + "c",
+        "*." + LONG,
         "a." * 127 + "example",
         "xn--zzzzzz.example",
         "xn--a.example",

@@ -18,7 +18,7 @@ from mutua.store.feed import ChangeFeed
 from mutua.tls.peer import PeerCertificate
 from mutua.tls.trust import Trust
 
-POLL_SECONDS = 0.04
+POLL_SECONDS = 0.025
 """A suspension is refused within 100 ms (promise 2); a look is a wake-up of about 100 microseconds."""
 
 log = logging.getLogger("mutua.gate")

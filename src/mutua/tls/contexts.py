@@ -29,6 +29,8 @@ def server_context(trust: "Trust") -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context)
     context.verify_mode = ssl.CERT_REQUIRED
+    # One ticket resumes a session as well as two do, and each costs OpenSSL a copy of the session and its certificates.
+    context.num_tickets = 1
     trust.load_into(context)
     observe(context)
     return context
