@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mutua.errors import UnreadableCertificate
 from mutua.pki.certificates import read_certificate
+from mutua.pki.foreign import parsing
 from mutua.pki.thumbprints import x5t_s256
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ class PeerCertificate:
 @lru_cache(maxsize=REMEMBERED)
 def _read(chain: tuple[bytes, ...], resumed: bool) -> PeerCertificate:  # noqa: FBT001 -- part of the cache's key
     """Parse only what the gate asks for: this runs in every handshake, on what a TLS layer has accepted."""
+    refusal = UnreadableCertificate("the peer's certificate cannot be read")
     try:
-        leaf = x509.load_der_x509_certificate(chain[0])
-        not_before, not_after = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    except (ValueError, x509.InvalidVersion) as error:
-        raise UnreadableCertificate(f"the peer's certificate cannot be read: {error}") from None
+        with parsing(refusal):
+            leaf = x509.load_der_x509_certificate(chain[0])
+            not_before, not_after = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    except (ValueError, IndexError, x509.InvalidVersion):
+        raise refusal from None
     return PeerCertificate(leaf, chain, x5t_s256(chain[0]), not_before, not_after, resumed)
 
 
