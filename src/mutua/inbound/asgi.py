@@ -58,7 +58,11 @@ class KnownClients:
     def gate(self) -> LiveGate:
         """The running gate; started by the first request or by the server's start-up."""
         if self._gate is None:
-            self._gate = LiveGate(self._home if isinstance(self._home, Home) else Home.open(self._home))
+            if isinstance(self._home, Home):
+                self._gate = LiveGate(self._home)
+            else:
+                with Home.open(self._home) as home:
+                    self._gate = LiveGate(home)
         return self._gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

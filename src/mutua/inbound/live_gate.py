@@ -52,9 +52,14 @@ class LiveGate:
         self._feed = ChangeFeed(self._home.store.path)
         self._loading = Lock()
         self._lost = False
-        self._trust = self._home.trust
-        self._feed.changed()
-        self._load()
+        try:
+            self._trust = self._home.trust
+            self._feed.changed()
+            self._load()
+        except BaseException:
+            self._feed.close()
+            self._home.close()
+            raise
         self._watcher = Watcher("mutua-gate", POLL_SECONDS, self._look)
         self._watcher.start()
 

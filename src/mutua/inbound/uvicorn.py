@@ -13,6 +13,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -222,18 +223,14 @@ def serve(
         AddressInUse: another process listens there. InvalidAddress: the host cannot be listened on.
         HomeNotFound, UnknownIdentity, UnreadableStore and the like: it would not be safe to start.
     """
-    home = home if isinstance(home, Home) else Home.open(home)
-    listener = _bind(host, port)
-    gate = LiveGate(home)
-    try:
-        live = LiveIdentity(_source(home, identity), lambda: gate.trust)
-        try:
+    if not isinstance(home, Home):
+        with Home.open(home) as opened:
+            serve(app, identity=identity, home=opened, host=host, port=port, loop=loop, on_start=on_start)
+        return
+    with _bind(host, port) as listener, closing(LiveGate(home)) as gate:
+        source = _source(home, identity)
+        with closing(LiveIdentity(source, lambda: gate.trust)) as live:
             Door(DoorConfig(app, gate, loop=loop), listener, live, on_start).run()
-        finally:
-            live.close()
-    finally:
-        gate.close()
-        listener.close()
 
 
 def _bind(host: str, port: int) -> socket.socket:
