@@ -119,9 +119,13 @@ def _engine(path: Path) -> Engine:
         record.info["file"] = _file(path)
         # The driver must not begin transactions by itself: BEGIN is ours, so that a writer locks at once.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error:
+            connection.close()  # the pool forgets a connection whose set-up fails
+            raise
 
     @event.listens_for(engine, "checkout")
     def check_file(_connection: sqlite3.Connection, record: Any, _proxy: Any) -> None:
