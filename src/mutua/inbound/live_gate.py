@@ -12,7 +12,7 @@ from mutua.errors import MutuaError
 from mutua.gate.decision import Identified, Refusal, Request, authorize, identify
 from mutua.gate.snapshot import Snapshot
 from mutua.home.home import Home
-from mutua.inbound.watching import Watcher
+from mutua.home.watching import Watcher
 from mutua.registry.clients import KnownClient
 from mutua.store.feed import ChangeFeed
 from mutua.tls.peer import PeerCertificate

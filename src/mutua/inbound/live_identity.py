@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mutua.errors import MutuaError
-from mutua.inbound.watching import Watcher
+from mutua.home.watching import Watcher
 from mutua.tls.identity import CHAIN_FILE, KEY_FILE, Identity
 from mutua.tls.trust import Trust
 

@@ -1,0 +1,42 @@
+"""A certificate of the inventory, as commands take and show it."""
+
+from mutua.cli.output import day
+from mutua.home.home import Home
+from mutua.store.inventory import CertificateRecord
+
+THUMBPRINT_FIRST = {"ignore_unknown_options": True}
+"""One base64url thumbprint in 64 begins with a hyphen."""
+
+
+def record_facts(record: CertificateRecord, home: Home) -> list[tuple[str, str]]:
+    """For a person."""
+    return [
+        ("thumbprint", record.thumbprint),
+        ("serial", record.serial),
+        ("profile", record.profile),
+        ("client", record.client or "-"),
+        ("subject", record.subject),
+        ("names", ", ".join(record.names)),
+        ("issued by", record.authority),
+        ("from", day(record.not_before)),
+        ("until", day(record.not_after)),
+        ("state", record.state(home.now()).value),
+    ]
+
+
+def record_json(record: CertificateRecord, home: Home) -> dict[str, object]:
+    """For a program."""
+    return {
+        "thumbprint": record.thumbprint,
+        "serial": record.serial,
+        "profile": record.profile,
+        "client": record.client,
+        "subject": record.subject,
+        "names": list(record.names),
+        "authority": record.authority,
+        "not_before": record.not_before,
+        "not_after": record.not_after,
+        "issued_at": record.issued_at,
+        "revoked_at": record.revoked_at,
+        "state": record.state(home.now()).value,
+    }
