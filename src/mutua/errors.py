@@ -9,7 +9,9 @@
     │   ├── InvalidAddress          not a URL or address that can be called
     │   ├── UnknownClient           the registry has no such client
     │   ├── UnknownCertificate      the inventory has no such certificate
-    │   └── UnknownIdentity         the home has no such identity
+    │   ├── UnknownIdentity         the home has no such identity
+    │   ├── InvalidAuthority        not a CA that can be made, or not such a name
+    │   └── UnknownAuthority        the home has no such CA
     ├── Unreadable              something given could not be read            exit 3
     │   ├── HomeNotFound            no home where one was expected
     │   ├── InvalidSettings         mutua.toml cannot be understood
@@ -20,6 +22,14 @@
     │   ├── WrongPassword           the password does not open it
     │   ├── KeyMismatch             the key does not belong to the certificate
     │   ├── UnreadableStore         the database is missing, damaged or too new
+    │   ├── DiskFull                no room left; nothing was half-written
+    │   ├── UnreadableRequest       not a certificate signing request
+    │   ├── UnreadableCrl           not a certificate revocation list
+    │   ├── UnreadableOcsp          not an OCSP request or response
+    │   ├── UnreadableStatement     not a renewal statement
+    │   ├── UnreadableCheckpoint    not a checkpoint of an audit trail
+    │   ├── UnreadableContents      nothing in the file is of a kind mutua knows
+    │   ├── TokenUnavailable        the PKCS#11 module, token or key cannot be used
     │   ├── AppNotFound             the application cannot be imported
     │   └── MissingExtra            a part of mutua that is installed on request
     ├── NotAllowed              understood, and refused                      exit 4
@@ -28,11 +38,18 @@
     │   ├── ClientExists            the registry knows that name already
     │   ├── AlreadyExists           a file or identity would be overwritten
     │   ├── AlreadyRevoked          the certificate was revoked before
+    │   ├── NotOnHold               only a certificate on hold can be released
+    │   ├── RefusedRequest          a certificate request breaks the policy
+    │   ├── RefusedRenewal          the certificate cannot be renewed, or not by that proof
+    │   ├── AuthorityExists         the home has a CA of that name
+    │   ├── AuthorityInUse          certificates below the CA are still in use
+    │   ├── OfflineKey              the CA key was exported and is not here
     │   ├── MissingPassphrase       what unseals the CA keys was not given
     │   ├── WrongPassphrase         the passphrase does not unseal them
     │   └── BrokenAudit             the event chain does not verify
     └── NetworkError            the network said no                          exit 5
-        └── AddressInUse            the port to listen on is taken
+        ├── AddressInUse            the port to listen on is taken
+        └── StoreUnreachable        the database server does not answer
 
 Each carries a stable ``code`` (also the heading of its page in docs/errors.md), a message
 for whoever runs the program, and a ``hint`` that says what to type next. ``public`` is the
@@ -95,6 +112,14 @@ class UnknownIdentity(InvalidInput):
     code = "unknown_identity"
 
 
+class InvalidAuthority(InvalidInput):
+    code = "invalid_authority"
+
+
+class UnknownAuthority(InvalidInput):
+    code = "unknown_authority"
+
+
 class Unreadable(MutuaError):
     code = "unreadable"
 
@@ -135,6 +160,38 @@ class UnreadableStore(Unreadable):
     code = "unreadable_store"
 
 
+class DiskFull(Unreadable):
+    code = "disk_full"
+
+
+class UnreadableRequest(Unreadable):
+    code = "unreadable_request"
+
+
+class UnreadableCrl(Unreadable):
+    code = "unreadable_crl"
+
+
+class UnreadableOcsp(Unreadable):
+    code = "unreadable_ocsp"
+
+
+class UnreadableStatement(Unreadable):
+    code = "unreadable_statement"
+
+
+class UnreadableCheckpoint(Unreadable):
+    code = "unreadable_checkpoint"
+
+
+class UnreadableContents(Unreadable):
+    code = "unreadable_contents"
+
+
+class TokenUnavailable(Unreadable):
+    code = "token_unavailable"
+
+
 class AppNotFound(Unreadable):
     code = "app_not_found"
 
@@ -167,6 +224,40 @@ class AlreadyRevoked(NotAllowed):
     code = "already_revoked"
 
 
+class NotOnHold(NotAllowed):
+    code = "not_on_hold"
+
+
+class RefusedRequest(NotAllowed):
+    """Carries every rule the request breaks, so that its maker mends all of them at once.
+
+    Args:
+        violations: one line each.
+    """
+
+    code = "refused_request"
+
+    def __init__(self, violations: tuple[str, ...], *, hint: str = "") -> None:
+        super().__init__("the request is refused: " + "; ".join(violations), hint=hint)
+        self.violations = violations
+
+
+class RefusedRenewal(NotAllowed):
+    code = "refused_renewal"
+
+
+class AuthorityExists(NotAllowed):
+    code = "authority_exists"
+
+
+class AuthorityInUse(NotAllowed):
+    code = "authority_in_use"
+
+
+class OfflineKey(NotAllowed):
+    code = "offline_key"
+
+
 class MissingPassphrase(NotAllowed):
     code = "missing_passphrase"
 
@@ -185,3 +276,7 @@ class NetworkError(MutuaError):
 
 class AddressInUse(NetworkError):
     code = "address_in_use"
+
+
+class StoreUnreachable(NetworkError):
+    code = "store_unreachable"

@@ -4,7 +4,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from mutua.ca.issuance import MAX_NAMES, draft_end_entity, draft_issuing_ca, draft_root
+from mutua.ca.hierarchy import draft_issuing_ca, draft_root
+from mutua.ca.issuance import MAX_NAMES, draft_end_entity
 from mutua.errors import InvalidLifetime, InvalidName
 from mutua.pki.draft import Draft
 from mutua.pki.names import DnsName, Name, parse_name

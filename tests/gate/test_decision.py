@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mutua.ca.issuance import draft_root
+from mutua.ca.hierarchy import draft_root
 from mutua.gate.decision import Refusal, Request, decide
 from mutua.gate.snapshot import MAX_METHODS, ClientEntry, Snapshot
 from mutua.pki.certificates import write_der

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from mutua.ca.issuance import draft_end_entity, draft_issuing_ca, draft_root
+from mutua.ca.hierarchy import draft_issuing_ca, draft_root
+from mutua.ca.issuance import draft_end_entity
 from mutua.pki.keys import KeyType, PrivateKey
 from mutua.pki.names import Name, parse_name
 from mutua.pki.profiles import CLIENT, SERVER, Profile

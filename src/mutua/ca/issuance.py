@@ -6,45 +6,13 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from mutua.errors import InvalidLifetime, InvalidName
-from mutua.pki.draft import Draft, distinguished_name
+from mutua.pki.draft import Draft, Pointers, distinguished_name
 from mutua.pki.keys import PublicKey
 from mutua.pki.names import DnsName, Name
-from mutua.pki.profiles import CLOCK_SKEW, ISSUING_CA, ROOT, Profile
+from mutua.pki.profiles import CLOCK_SKEW, Profile
 
 MAX_NAMES = 100
 """Names in one certificate; more make a chain too large for some peers. Let's Encrypt has the same limit."""
-
-
-def draft_root(organization: str, public_key: PublicKey, *, serial: int, now: datetime) -> Draft:
-    """A self-signed root CA."""
-    not_before, not_after = _validity(ROOT, None, None, now)
-    return Draft(
-        profile=ROOT,
-        subject=distinguished_name(common_name="Root CA", organization=organization),
-        names=(),
-        public_key=public_key,
-        issuer=None,
-        serial=serial,
-        not_before=not_before,
-        not_after=not_after,
-    )
-
-
-def draft_issuing_ca(
-    organization: str, public_key: PublicKey, *, root: x509.Certificate, serial: int, now: datetime
-) -> Draft:
-    """A CA below the root that signs servers' and clients' certificates."""
-    not_before, not_after = _validity(ISSUING_CA, None, root, now)
-    return Draft(
-        profile=ISSUING_CA,
-        subject=distinguished_name(common_name="Issuing CA 1", organization=organization),
-        names=(),
-        public_key=public_key,
-        issuer=root,
-        serial=serial,
-        not_before=not_before,
-        not_after=not_after,
-    )
 
 
 def draft_end_entity(
@@ -57,6 +25,7 @@ def draft_end_entity(
     now: datetime,
     common_name: str = "",
     lifetime: timedelta | None = None,
+    pointers: Pointers | None = None,
 ) -> Draft:
     """A server's or a client's certificate.
 
@@ -69,6 +38,7 @@ def draft_end_entity(
         now: UTC.
         common_name: the subject; the first name where nothing is given.
         lifetime: from ``now``; the profile's own when not given.
+        pointers: where its state will be published.
 
     Raises:
         InvalidName: no names, or too many.
@@ -82,7 +52,7 @@ def draft_end_entity(
         )
     if profile.name == "client" and any(isinstance(name, DnsName) and "*" in name.value for name in unique):
         raise InvalidName("a client's certificate names one client, not a wildcard", hint="give the full name")
-    not_before, not_after = _validity(profile, lifetime, issuer, now)
+    not_before, not_after = validity(profile, lifetime, issuer, now)
     return Draft(
         profile=profile,
         subject=distinguished_name(common_name=common_name or str(unique[0])),
@@ -92,12 +62,18 @@ def draft_end_entity(
         serial=serial,
         not_before=not_before,
         not_after=not_after,
+        pointers=pointers,
     )
 
 
-def _validity(
+def validity(
     profile: Profile, lifetime: timedelta | None, issuer: x509.Certificate | None, now: datetime
 ) -> tuple[datetime, datetime]:
+    """From when until when: with the profile's clock skew, and never beyond the issuer.
+
+    Raises:
+        InvalidLifetime: not positive, longer than the profile allows, or the issuer has expired.
+    """
     lifetime = profile.lifetime if lifetime is None else lifetime
     if not timedelta(0) < lifetime <= profile.max_lifetime:
         raise InvalidLifetime(
@@ -110,5 +86,5 @@ def _validity(
         not_before = max(not_before, issuer.not_valid_before_utc)
         not_after = min(not_after, issuer.not_valid_after_utc)
     if not_after <= now:
-        raise InvalidLifetime("the issuing CA has expired", hint="make a new authority with 'mutua init'")
+        raise InvalidLifetime("the issuing CA has expired", hint="mutua ca rotate")
     return not_before, not_after

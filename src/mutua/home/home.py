@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mutua.ca.issuance import draft_issuing_ca, draft_root
+from mutua.ca.hierarchy import draft_issuing_ca, draft_root
 from mutua.errors import HomeExists, HomeNotFound, UnreadableFile
 from mutua.gate.snapshot import Snapshot
 from mutua.home.authority import Authority

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mutua.errors import UnreadableCertificate
 from mutua.pki.foreign import parsing
+from mutua.pki.keys import accepted_public_key
 from mutua.pki.names import Name, name_of
 
 MAX_CERTIFICATE_BYTES = 100 * 1024
@@ -109,6 +110,18 @@ def is_ca(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
+
+
+def authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """What a certificate or CRL says of its issuer's key: the issuer's own identifier, or one made from its key.
+
+    A CA that somebody else made may carry none (RFC 5280 section 4.2.1.2 wants one in every CA certificate).
+    """
+    try:
+        identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(accepted_public_key(issuer.public_key()))
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

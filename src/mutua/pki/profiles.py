@@ -15,33 +15,27 @@ class Profile:
 
     Attributes:
         name: how the profile is called in settings, listings and events.
-        is_ca: whether it signs certificates.
-        path_length: how many CAs may follow below a CA; ``None`` for end entities and without limit.
-        purpose: the one ExtendedKeyUsage, or ``None`` for a CA, which is not restricted.
+        purpose: the one ExtendedKeyUsage, or ``None`` for a CA.
+        no_check: whether nobody need ask if it was revoked (RFC 6960 section 4.2.2.2.1).
         lifetime: how long a certificate lives when nothing is said.
         max_lifetime: the longest that may be asked for.
     """
 
     name: str
-    is_ca: bool = False
-    path_length: int | None = None
     purpose: ObjectIdentifier | None = None
+    no_check: bool = False
     lifetime: timedelta
     max_lifetime: timedelta
 
 
 ROOT = Profile(
     name="root",
-    is_ca=True,
-    path_length=1,
     lifetime=timedelta(days=3650),
     max_lifetime=timedelta(days=9131),
 )
 
 ISSUING_CA = Profile(
     name="issuing-ca",
-    is_ca=True,
-    path_length=0,
     lifetime=timedelta(days=1825),
     max_lifetime=timedelta(days=3650),
 )
@@ -60,4 +54,13 @@ CLIENT = Profile(
     max_lifetime=timedelta(days=365),
 )
 
-PROFILES = {profile.name: profile for profile in (ROOT, ISSUING_CA, SERVER, CLIENT)}
+OCSP = Profile(
+    name="ocsp",
+    purpose=ExtendedKeyUsageOID.OCSP_SIGNING,
+    no_check=True,
+    lifetime=timedelta(days=14),
+    max_lifetime=timedelta(days=30),
+)
+"""Short-lived, since nobody asks whether it was revoked."""
+
+PROFILES = {profile.name: profile for profile in (ROOT, ISSUING_CA, SERVER, CLIENT, OCSP)}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
-from mutua.ca.issuance import draft_end_entity, draft_root
+from mutua.ca.hierarchy import draft_root
+from mutua.ca.issuance import draft_end_entity
 from mutua.cli.demo.cases import KNOWN, Role, Site
 from mutua.errors import UnreadableKey
 from mutua.home.home import CA_FILE, Home
