@@ -30,6 +30,18 @@ class Purpose(StrEnum):
     CLIENT = "client"
 
 
+class AuthorityState(StrEnum):
+    """What a CA still does.
+
+    ``active`` signs certificates. ``superseded`` has a successor and signs CRLs and OCSP responders only; what it
+    issued is trusted. ``retired`` is trusted no more.
+    """
+
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    RETIRED = "retired"
+
+
 _USAGES = {
     Purpose.ANY: (),
     # With the responder's own purpose, since an ExtendedKeyUsage in a CA binds everything below it.

@@ -45,7 +45,7 @@ def draft_end_entity(
         InvalidLifetime: not positive, longer than the profile allows, or the issuer has expired.
     """
     unique = tuple(dict.fromkeys(names))
-    if not 1 <= len(unique) <= MAX_NAMES:
+    if len(unique) > MAX_NAMES or not (unique or profile.no_check):
         raise InvalidName(
             f"a certificate carries 1 to {MAX_NAMES} names, not {len(unique)}",
             hint="name what it is for, such as api.acme.example",
@@ -55,7 +55,7 @@ def draft_end_entity(
     not_before, not_after = validity(profile, lifetime, issuer, now)
     return Draft(
         profile=profile,
-        subject=distinguished_name(common_name=common_name or str(unique[0])),
+        subject=distinguished_name(common_name=common_name or next(map(str, unique), "")),
         names=unique,
         public_key=public_key,
         issuer=issuer,

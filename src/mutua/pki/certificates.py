@@ -112,6 +112,15 @@ def is_ca(certificate: x509.Certificate) -> bool:
         return False
 
 
+def may_sign(certificate: x509.Certificate) -> bool:
+    """Whether it is a CA that may sign certificates: CA:TRUE, and keyCertSign where it has a KeyUsage at all."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return is_ca(certificate)
+    return is_ca(certificate) and usage.key_cert_sign
+
+
 def authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     """What a certificate or CRL says of its issuer's key: the issuer's own identifier, or one made from its key.
 
