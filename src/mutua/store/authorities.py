@@ -1,11 +1,13 @@
-"""The CAs at work: their certificates and sealed keys."""
+"""The CAs at work: their certificates, and where their keys are."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 
+from mutua.ca.hierarchy import AuthorityState, Purpose
 from mutua.pki.certificates import read_certificate, write_der
 from mutua.store.schema import authorities
 
@@ -17,15 +19,22 @@ class AuthorityRecord:
     Attributes:
         id: ``root``, ``issuing-1``.
         profile: ``root`` or ``issuing-ca``.
+        purpose: what it issues for.
+        state: whether it signs still, and whether it is trusted.
+        parent: the id of the CA that signed it, if that is one of ours.
         certificate: its certificate.
-        sealed_key: its private key as ``mutua.home.sealing`` wrote it; ``None`` if the key is elsewhere.
+        key: where its private key is: sealed as ``mutua.home.sealing`` writes it, or a ``pkcs11:`` URI; ``None``
+            once it was exported.
         created_at: UTC.
     """
 
     id: str
     profile: str
+    purpose: Purpose
+    state: AuthorityState
+    parent: str | None
     certificate: x509.Certificate
-    sealed_key: str | None
+    key: str | None
     created_at: datetime
 
 
@@ -35,24 +44,49 @@ def add(connection: Connection, record: AuthorityRecord) -> None:
         insert(authorities).values(
             id=record.id,
             profile=record.profile,
+            purpose=record.purpose.value,
+            state=record.state.value,
+            parent=record.parent,
             certificate=write_der(record.certificate),
-            sealed_key=record.sealed_key,
+            key=record.key,
             created_at=record.created_at,
         )
     )
 
 
 def everyone(connection: Connection) -> tuple[AuthorityRecord, ...]:
-    """Every CA, the oldest first."""
+    """Every CA, the oldest first, and a root before what it signed in the same moment."""
     rows = connection.execute(select(authorities).order_by(authorities.c.created_at, authorities.c.id.desc()))
     return tuple(_record(row) for row in rows)
 
 
-def _record(row: Row[tuple[str, str, bytes, str | None, datetime]]) -> AuthorityRecord:
+def states(connection: Connection) -> dict[str, AuthorityState]:
+    """What every CA still does."""
+    rows = connection.execute(select(authorities.c.id, authorities.c.state))
+    return {identifier: AuthorityState(state) for identifier, state in rows}
+
+
+def set_state(connection: Connection, authority: str, state: AuthorityState) -> None:
+    """Supersede or retire a CA."""
+    connection.execute(update(authorities).where(authorities.c.id == authority).values(state=state.value))
+
+
+def set_key(connection: Connection, authority: str, key: str | None) -> None:
+    """Say anew where a CA's key is."""
+    connection.execute(update(authorities).where(authorities.c.id == authority).values(key=key))
+
+
+_read = lru_cache(maxsize=64)(read_certificate)
+
+
+def _record(row: Row[tuple[object, ...]]) -> AuthorityRecord:
     return AuthorityRecord(
         id=row.id,
         profile=row.profile,
-        certificate=read_certificate(row.certificate),
-        sealed_key=row.sealed_key,
+        purpose=Purpose(row.purpose),
+        state=AuthorityState(row.state),
+        parent=row.parent,
+        certificate=_read(row.certificate),
+        key=row.key,
         created_at=row.created_at,
     )

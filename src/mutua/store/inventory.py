@@ -1,28 +1,34 @@
 """The inventory: every certificate the authority ever signed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from ssl import DER_cert_to_PEM_cert
 
-from cryptography import x509
-from sqlalchemy import Connection, Row, Select, and_, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, insert, or_, select, true
 
-from mutua.pki.certificates import names_of, write_der
-from mutua.pki.thumbprints import x5t_s256
-from mutua.registry.clients import CredentialKind
-from mutua.store.schema import certificates, credentials, revocations
+from mutua.pki.crl import RevocationReason
+from mutua.pki.profiles import ISSUING_CA, OCSP, ROOT
+from mutua.store.schema import certificates, revocations
 
 MIN_PREFIX = 6
 """Characters of a thumbprint or serial that may stand for the whole."""
+
+HOLD = RevocationReason.CERTIFICATE_HOLD.value
+
+_OUR_OWN = {ROOT.name, ISSUING_CA.name, OCSP.name}
+
+_successors = certificates.alias("successors")
 
 
 class CertificateState(StrEnum):
     """What a certificate is worth now."""
 
     VALID = "valid"
+    SUPERSEDED = "superseded"
     EXPIRED = "expired"
+    ON_HOLD = "on_hold"
     REVOKED = "revoked"
 
 
@@ -31,18 +37,25 @@ class CertificateRecord:
     """A certificate in the inventory.
 
     Attributes:
+        id: of the event that tells of its issuance.
         thumbprint: x5t#S256.
         authority: the id of the CA that signed it.
         serial: 32 hex digits.
-        profile: ``server`` or ``client``.
+        profile: ``server``, ``client`` or ``ocsp``.
         client: the client it was issued to, or ``None``.
         subject: RFC 4514.
         names: the SubjectAltName.
         not_before, not_after, issued_at: UTC.
+        shard: the part of its CA's CRL that covers it; ``None`` for the whole.
+        supersedes: the id of the certificate it renews, or ``None``.
+        superseded: whether it has itself been renewed.
         revoked_at: UTC, or ``None``.
+        reason: why it was revoked, or ``None``.
+        invalid_since: when its key is thought to have been lost, UTC, or ``None``.
         der: the certificate.
     """
 
+    id: int
     thumbprint: str
     authority: str
     serial: str
@@ -53,67 +66,84 @@ class CertificateRecord:
     not_before: datetime
     not_after: datetime
     issued_at: datetime
-    revoked_at: datetime | None
+    shard: int | None = None
+    supersedes: int | None = None
+    superseded: bool = False
+    revoked_at: datetime | None = None
+    reason: str | None = None
+    invalid_since: datetime | None = None
     der: bytes
 
     def state(self, now: datetime) -> CertificateState:
-        """Valid, expired or revoked at ``now``."""
-        if self.revoked_at is not None:
+        """What it is worth at ``now``."""
+        if self.revoked_at is not None and self.reason != HOLD:
             return CertificateState.REVOKED
-        return CertificateState.EXPIRED if now > self.not_after else CertificateState.VALID
+        if now > self.not_after:
+            return CertificateState.EXPIRED
+        if self.revoked_at is not None:
+            return CertificateState.ON_HOLD
+        return CertificateState.SUPERSEDED if self.superseded else CertificateState.VALID
 
     def pem(self) -> str:
         """The certificate in PEM."""
         return DER_cert_to_PEM_cert(self.der)
 
 
-def add(
-    connection: Connection, certificate: x509.Certificate, *, authority: str, profile: str, issued_at: datetime
-) -> str:
-    """Store a certificate.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which certificates; every field narrows it.
 
-    Returns:
-        Its x5t#S256.
+    Attributes:
+        client, profile, authority: only this one's; those of CAs and OCSP responders
+            only if their profile is asked for.
+        state: only in this state at ``now``.
+        expiring_before: only those that end before then and have not ended at ``now``.
+        name: only with exactly this name in the SubjectAltName.
+        now: UTC.
     """
-    thumbprint = x5t_s256(certificate)
+
+    now: datetime
+    client: str | None = None
+    profile: str | None = None
+    authority: str | None = None
+    state: CertificateState | None = None
+    expiring_before: datetime | None = None
+    name: str | None = None
+
+
+def add(connection: Connection, records: Sequence[CertificateRecord]) -> None:
+    """Store certificates."""
     connection.execute(
-        insert(certificates).values(
-            thumbprint=thumbprint,
-            authority=authority,
-            serial=f"{certificate.serial_number:032x}",
-            profile=profile,
-            subject=certificate.subject.rfc4514_string(),
-            names="\n".join(str(name) for name in names_of(certificate)),
-            not_before=certificate.not_valid_before_utc,
-            not_after=certificate.not_valid_after_utc,
-            issued_at=issued_at,
-            der=write_der(certificate),
-        )
+        insert(certificates),
+        [
+            {
+                "id": each.id,
+                "thumbprint": each.thumbprint,
+                "authority": each.authority,
+                "serial": each.serial,
+                "profile": each.profile,
+                "client": each.client,
+                "subject": each.subject,
+                "names": "\n".join(each.names),
+                "not_before": each.not_before,
+                "not_after": each.not_after,
+                "issued_at": each.issued_at,
+                "shard": each.shard,
+                "supersedes": each.supersedes,
+                "der": each.der,
+            }
+            for each in records
+        ],
     )
-    return thumbprint
 
 
-def revoke(connection: Connection, thumbprint: str, *, reason: str, at: datetime) -> None:
-    """Record a revocation."""
-    connection.execute(insert(revocations).values(thumbprint=thumbprint, reason=reason, revoked_at=at))
-
-
-def revoked(connection: Connection) -> list[str]:
-    """The x5t#S256 of every revoked certificate."""
-    return list(connection.execute(select(revocations.c.thumbprint)).scalars())
-
-
-def everything(
-    connection: Connection, *, client: str | None = None, profile: str | None = None
-) -> Iterator[CertificateRecord]:
-    """The inventory, the newest certificate first, read as it is iterated."""
-    query = _records().order_by(certificates.c.issued_at.desc(), certificates.c.thumbprint)
-    if client is not None:
-        query = query.where(credentials.c.client == client)
-    if profile is not None:
-        query = query.where(certificates.c.profile == profile)
+def everything(connection: Connection, selection: Selection) -> Iterator[CertificateRecord]:
+    """The selected certificates, the newest first, read as they are iterated."""
+    query = _records().where(_selected(selection)).order_by(certificates.c.id.desc())
     for row in connection.execution_options(yield_per=1000).execute(query):
-        yield _record(row)
+        record = _record(row)
+        if selection.name is None or selection.name in record.names:
+            yield record
 
 
 def find(connection: Connection, text: str) -> list[CertificateRecord]:
@@ -121,24 +151,117 @@ def find(connection: Connection, text: str) -> list[CertificateRecord]:
     if len(text) < MIN_PREFIX or not text.isascii():
         return []
     # Not LIKE, which takes b for B in SQLite; in a thumbprint they are different letters.
-    matches = (func.substr(certificates.c.thumbprint, 1, len(text)) == text) | (
-        func.substr(certificates.c.serial, 1, len(text)) == text.lower()
-    )
+    matches = or_(*(_starts_with(column, start) for column, start in _prefixes(text)))
     return [_record(row) for row in connection.execute(_records().where(matches).limit(2))]
 
 
+def by_thumbprint(connection: Connection, thumbprint: str) -> CertificateRecord | None:
+    """The certificate with exactly this x5t#S256."""
+    row = connection.execute(_records().where(certificates.c.thumbprint == thumbprint)).one_or_none()
+    return None if row is None else _record(row)
+
+
+def by_serial(connection: Connection, authority: str, serial: int) -> CertificateRecord | None:
+    """The certificate of a CA with this serial number."""
+    found = _records().where(certificates.c.serial == f"{serial:032x}", certificates.c.authority == authority)
+    row = connection.execute(found).one_or_none()
+    return None if row is None else _record(row)
+
+
+def successors(connection: Connection, identifier: int) -> list[CertificateRecord]:
+    """What renewed a certificate, the oldest first."""
+    query = _records().where(certificates.c.supersedes == identifier).order_by(certificates.c.id)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def superseded_before(connection: Connection, moment: datetime, now: datetime) -> list[CertificateRecord]:
+    """Certificates that were renewed before ``moment``, have not expired at ``now`` and are not revoked."""
+    renewed = exists().where(_successors.c.supersedes == certificates.c.id, _successors.c.issued_at < moment)
+    unrevoked = revocations.c.certificate.is_(None)
+    query = _records().where(renewed, certificates.c.not_after >= now, unrevoked)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def count_valid(connection: Connection, limits: Mapping[str, int], now: datetime) -> dict[str, int]:
+    """How many certificates each of these clients could use now; counted no further than its limit."""
+    counted = {}
+    for client, most in limits.items():
+        unrevoked = ~exists().where(revocations.c.certificate == certificates.c.id)
+        valid = select(certificates.c.id).where(
+            certificates.c.client == client, certificates.c.not_after >= now, unrevoked
+        )
+        counted[client] = connection.execute(
+            select(func.count()).select_from(valid.limit(most).subquery())
+        ).scalar_one()
+    return counted
+
+
+def in_use(connection: Connection, authority: str, now: datetime) -> int:
+    """How many certificates below a CA have neither expired nor been revoked."""
+    unrevoked = ~exists().where(revocations.c.certificate == certificates.c.id)
+    query = select(func.count()).where(
+        certificates.c.authority == authority, certificates.c.not_after >= now, unrevoked
+    )
+    return connection.execute(query.select_from(certificates)).scalar_one()
+
+
+def _prefixes(text: str) -> Iterator[tuple[ColumnElement[str], str]]:
+    yield certificates.c.thumbprint, text
+    yield certificates.c.serial, text.lower()
+
+
+def _starts_with(column: ColumnElement[str], start: str) -> ColumnElement[bool]:
+    # As a range, which the column's index answers; no thumbprint or serial holds a character above z.
+    return and_(column >= start, column < start + "\x7f")
+
+
+def _selected(selection: Selection) -> ColumnElement[bool]:
+    columns, now = certificates.c, selection.now
+    wanted: list[ColumnElement[bool]] = [true()]
+    wanted += [
+        columns[name] == value
+        for name in ("client", "profile", "authority")
+        if (value := getattr(selection, name)) is not None
+    ]
+    if selection.profile is None:
+        wanted.append(columns.profile.not_in(_OUR_OWN))
+    if selection.expiring_before is not None:
+        wanted += [columns.not_after >= now, columns.not_after < selection.expiring_before]
+    if selection.name is not None:
+        wanted.append(columns.names.contains(selection.name, autoescape=True))
+    revoked = and_(revocations.c.certificate.is_not(None), revocations.c.reason != HOLD)
+    held, live = revocations.c.reason == HOLD, columns.not_after >= now
+    unmarked = and_(revocations.c.certificate.is_(None), live)
+    match selection.state:
+        case CertificateState.REVOKED:
+            wanted.append(revoked)
+        case CertificateState.EXPIRED:
+            wanted += [columns.not_after < now, or_(revocations.c.certificate.is_(None), held)]
+        case CertificateState.ON_HOLD:
+            wanted += [held, live]
+        case CertificateState.SUPERSEDED:
+            wanted += [unmarked, _renewed()]
+        case CertificateState.VALID:
+            wanted += [unmarked, ~_renewed()]
+    return and_(*wanted)
+
+
+def _renewed() -> ColumnElement[bool]:
+    return exists().where(_successors.c.supersedes == certificates.c.id)
+
+
 def _records() -> Select[tuple[object, ...]]:
-    issued_to = and_(
-        credentials.c.value == certificates.c.thumbprint, credentials.c.kind == CredentialKind.ISSUED.value
-    )
-    return (
-        select(*certificates.c, credentials.c.client, revocations.c.revoked_at)
-        .outerjoin(credentials, issued_to)
-        .outerjoin(revocations, revocations.c.thumbprint == certificates.c.thumbprint)
-    )
+    return select(
+        *certificates.c,
+        _renewed().label("superseded"),
+        revocations.c.revoked_at,
+        revocations.c.reason,
+        revocations.c.invalid_since,
+    ).outerjoin(revocations, revocations.c.certificate == certificates.c.id)
 
 
 def _record(row: Row[tuple[object, ...]]) -> CertificateRecord:
     values = dict(row._mapping)  # noqa: SLF001 -- the public way to a row's names, in spite of its underscore
     values["names"] = tuple(values["names"].splitlines())
+    values["superseded"] = bool(values["superseded"])
     return CertificateRecord(**values)

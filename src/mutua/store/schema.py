@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -45,31 +46,23 @@ metadata = MetaData(
     }
 )
 
+# Counts and ids: 64 bits everywhere, and in SQLite the row's own number.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+# Compared byte by byte, so that the start of a thumbprint can be looked up in the index of any database.
+_Ascii = String(43, collation="C").with_variant(String(43), "sqlite")
+
 authorities = Table(
     "authorities",
     metadata,
     Column("id", String(63), primary_key=True, comment="root, issuing-1, ..."),
     Column("profile", String(32), nullable=False),
+    Column("purpose", String(16), nullable=False, comment="what it issues for: any, server, client"),
+    Column("state", String(16), nullable=False, comment="active, superseded, retired"),
+    Column("parent", ForeignKey("authorities.id"), comment="the CA that signed it; none for a root"),
     Column("certificate", LargeBinary, nullable=False, comment="DER"),
-    Column("sealed_key", Text, comment="JSON; see mutua.home.sealing"),
+    Column("key", Text, comment="sealed (JSON), in a token (pkcs11: URI), or none when it was exported"),
     Column("created_at", UtcDateTime, nullable=False),
-)
-
-certificates = Table(
-    "certificates",
-    metadata,
-    Column("thumbprint", String(43), primary_key=True, comment="x5t#S256"),
-    Column("authority", ForeignKey(authorities.c.id), nullable=False),
-    Column("serial", String(32), nullable=False, comment="32 hex digits"),
-    Column("profile", String(32), nullable=False),
-    Column("subject", Text, nullable=False, comment="RFC 4514"),
-    Column("names", Text, nullable=False, comment="one to a line"),
-    Column("not_before", UtcDateTime, nullable=False),
-    Column("not_after", UtcDateTime, nullable=False),
-    Column("issued_at", UtcDateTime, nullable=False),
-    Column("der", LargeBinary, nullable=False),
-    UniqueConstraint("authority", "serial"),
-    Index("ix_certificates_not_after", "not_after"),
 )
 
 clients = Table(
@@ -78,6 +71,29 @@ clients = Table(
     Column("name", String(63), primary_key=True),
     Column("state", String(16), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False, comment="of the event that tells of its issuance"),
+    Column("thumbprint", _Ascii, nullable=False, unique=True, comment="x5t#S256"),
+    Column("authority", ForeignKey(authorities.c.id), nullable=False),
+    Column("serial", _Ascii, nullable=False, comment="32 hex digits"),
+    Column("profile", String(32), nullable=False),
+    Column("client", ForeignKey(clients.c.name), comment="whom it proves"),
+    Column("subject", Text, nullable=False, comment="RFC 4514"),
+    Column("names", Text, nullable=False, comment="one to a line"),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("not_after", UtcDateTime, nullable=False),
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("shard", Integer, comment="the part of its CA's CRL that covers it; none: the whole"),
+    Column("supersedes", ForeignKey("certificates.id"), comment="the certificate it renews"),
+    Column("der", LargeBinary, nullable=False),
+    UniqueConstraint("serial", "authority"),
+    Index("ix_certificates_not_after", "not_after"),
+    Index("ix_certificates_client", "client", "not_after", sqlite_where=text("client IS NOT NULL")),
+    Index("ix_certificates_supersedes", "supersedes", sqlite_where=text("supersedes IS NOT NULL")),
 )
 
 credentials = Table(
@@ -103,15 +119,42 @@ grants = Table(
 revocations = Table(
     "revocations",
     metadata,
-    Column("thumbprint", ForeignKey(certificates.c.thumbprint), primary_key=True),
+    Column("certificate", ForeignKey(certificates.c.id), primary_key=True),
+    Column("authority", ForeignKey(authorities.c.id), nullable=False),
+    Column("shard", Integer, nullable=False, comment="0: none"),
+    Column("event", _Id, nullable=False, comment="the event that last said so"),
     Column("reason", String(32), nullable=False, comment="RFC 5280 section 5.3.1"),
     Column("revoked_at", UtcDateTime, nullable=False),
+    Column("invalid_since", UtcDateTime, comment="when the key is thought to have been lost"),
+    Index("ix_revocations_authority", "authority", "shard"),
+)
+
+crls = Table(
+    "crls",
+    metadata,
+    Column("authority", ForeignKey(authorities.c.id), primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False, comment="0: the whole"),
+    Column("number", _Id, nullable=False),
+    Column("this_update", UtcDateTime, nullable=False),
+    Column("next_update", UtcDateTime, nullable=False),
+    Column("event", _Id, nullable=False, comment="the last event it covers"),
+    Column("touched", _Id, nullable=False, comment="the last event that changes what it must say"),
+    Column("der", LargeBinary, nullable=False),
+)
+
+# Outside the audit trail: it tells what was seen, not what was done.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("certificate", ForeignKey(certificates.c.id), primary_key=True),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
 )
 
 events = Table(
     "events",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False, comment="1, 2, 3, ... without a gap"),
+    Column("id", _Id, primary_key=True, autoincrement=False, comment="1, 2, 3, ... without a gap"),
     Column("at", UtcDateTime, nullable=False),
     Column("actor", Text, nullable=False),
     Column("kind", String(64), nullable=False),
@@ -124,6 +167,7 @@ event_head = Table(
     "event_head",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False, comment="always 1"),
-    Column("count", Integer, nullable=False),
+    Column("count", _Id, nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("signature", Text, comment="Ed25519 over count and hash, base64; see mutua.home.audit"),
 )

@@ -1,0 +1,87 @@
+"""Revocations, as rows: one for each certificate that is revoked or on hold now."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from mutua.pki.crl import Revocation
+from mutua.store.inventory import CertificateRecord
+from mutua.store.schema import certificates, crls, revocations
+
+
+class RevokedCertificate(NamedTuple):
+    """A certificate that is revoked or on hold.
+
+    Attributes:
+        serial: 32 hex digits.
+        not_after: when the certificate ends, UTC.
+        reason: of RFC 5280 section 5.3.1.
+        revoked_at, invalid_since: UTC; the second is ``None`` unless a key was lost earlier.
+    """
+
+    serial: str
+    not_after: datetime
+    reason: str
+    revoked_at: datetime
+    invalid_since: datetime | None
+
+
+def put(connection: Connection, record: CertificateRecord, revocation: Revocation, *, event: int) -> None:
+    """Record a revocation, or give one on hold its final reason."""
+    _touch(connection, record, event)
+    values = {
+        "event": event,
+        "reason": revocation.reason.value,
+        "revoked_at": revocation.revoked_at,
+        "invalid_since": revocation.invalid_since,
+    }
+    if record.revoked_at is not None:
+        connection.execute(update(revocations).where(revocations.c.certificate == record.id).values(values))
+        return
+    place = {"certificate": record.id, "authority": record.authority, "shard": record.shard or 0}
+    connection.execute(insert(revocations).values({**place, **values}))
+
+
+def remove(connection: Connection, record: CertificateRecord, *, event: int) -> None:
+    """Take a certificate off hold."""
+    _touch(connection, record, event)
+    connection.execute(delete(revocations).where(revocations.c.certificate == record.id))
+
+
+def thumbprints(connection: Connection) -> list[str]:
+    """The x5t#S256 of every certificate that is revoked or on hold."""
+    query = select(certificates.c.thumbprint).join(revocations, revocations.c.certificate == certificates.c.id)
+    return list(connection.execute(query).scalars())
+
+
+def of_shard(connection: Connection, authority: str, shard: int) -> Iterator[RevokedCertificate]:
+    """What a CRL lists, in no order, read as it is iterated.
+
+    Args:
+        connection: a reading transaction.
+        authority: the CA.
+        shard: the part of its CRL; 0 for the whole, which lists the parts' certificates too.
+    """
+    query = (
+        select(
+            certificates.c.serial,
+            certificates.c.not_after,
+            revocations.c.reason,
+            revocations.c.revoked_at,
+            revocations.c.invalid_since,
+        )
+        .join(revocations, revocations.c.certificate == certificates.c.id)
+        .where(revocations.c.authority == authority)
+    )
+    if shard:
+        query = query.where(revocations.c.shard == shard)
+    for row in connection.execution_options(yield_per=10_000).execute(query):
+        yield RevokedCertificate._make(row)
+
+
+def _touch(connection: Connection, record: CertificateRecord, event: int) -> None:
+    """The CRLs that cover a certificate are out of date from this event on."""
+    covering = crls.c.shard.in_({0, record.shard or 0})
+    connection.execute(update(crls).where(crls.c.authority == record.authority, covering).values(touched=event))
