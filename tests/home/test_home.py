@@ -23,13 +23,13 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_a_new_home_has_a_root_and_an_issuing_ca_below_it(tmp_path: Path) -> None:
     with create(tmp_path / "home") as home:
-        root, issuing = home.authority.root, home.authority.issuing
-        assert [record.id for record in home.authority.authorities()] == ["root", "issuing-1"]
+        root, issuing = home.hierarchy.root, home.hierarchy.issuing
+        assert [record.id for record in home.hierarchy.everyone()] == ["root", "issuing-1"]
         assert issuing.certificate.issuer == root.certificate.subject
         assert root.certificate.subject.rfc4514_string() == "CN=Root CA,O=Acme Payments"
         issuing.certificate.verify_directly_issued_by(root.certificate)
         assert home.clients.all() == ()
-        assert home.verify_audit() == 2
+        assert home.audit.verify() == 4
         bundle = read_certificates((home.path / "ca.pem").read_bytes())
         assert bundle == home.trust.anchors == (root.certificate, issuing.certificate)
 
@@ -46,8 +46,9 @@ def test_everything_made_is_private_but_the_certificates(tmp_path: Path, umask: 
     finally:
         os.umask(before)
     files = {path.name: mode for path, mode in modes.items() if path.is_file()}
-    assert files.pop("ca.pem") == files.pop("chain.pem") == 0o644
-    assert set(files) >= {".gitignore", "mutua.toml", "passphrase", "store.db", "key.pem"}
+    public = {"ca.pem", "chain.pem", "root.crl", "issuing-1.crl", "all.pem"}
+    assert {files.pop(name) for name in public} == {0o644}
+    assert set(files) >= {".gitignore", "mutua.toml", "passphrase", "audit.key", "store.db", "key.pem"}
     assert set(files.values()) == {0o600}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {path.name for path in resolved.iterdir()} == {"key.pem", "chain.pem"}
@@ -105,7 +106,7 @@ def test_of_two_that_create_at_once_one_wins(tmp_path: Path) -> None:
     homes = [outcome for outcome in outcomes if isinstance(outcome, Home)]
     assert len(homes) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
-    assert homes[0].verify_audit() == 2
+    assert homes[0].audit.verify() == 4
     homes[0].close()
 
 
@@ -139,7 +140,7 @@ def test_an_organizations_name_stands_in_its_certificates_and_settings(tmp_path:
     create(tmp_path / "home", name).close()
     with Home.open(tmp_path / "home") as home:
         assert home.settings.name == name
-        attributes = {each.rfc4514_attribute_name: each.value for each in home.authority.root.certificate.subject}
+        attributes = {each.rfc4514_attribute_name: each.value for each in home.hierarchy.root.certificate.subject}
         assert attributes == {"CN": "Root CA", "O": name}
 
 

@@ -131,11 +131,11 @@ def test_a_home_sealed_with_a_given_passphrase_keeps_none(tmp_path: Path, monkey
 
 
 def test_a_wrong_passphrase_signs_nothing_and_stores_nothing(home: Home) -> None:
-    events = home.verify_audit()
+    events = home.audit.verify()
     with Home.open(home.path, passphrase="wrong") as other, pytest.raises(WrongPassphrase) as refused:
         other.authority.issue_client("woovi")
     assert "wrong" not in refused.value.message
-    assert home.verify_audit() == events
+    assert home.audit.verify() == events
 
 
 def test_opening_reading_and_verifying_never_ask_for_the_passphrase(
@@ -150,9 +150,12 @@ def test_opening_reading_and_verifying_never_ask_for_the_passphrase(
         opened.clients.suspend("woovi")
         opened.clients.add("bank")
         thumbprint = next(opened.authority.certificates(client="woovi")).thumbprint
-        opened.authority.revoke(thumbprint)
-        opened.verify_audit()
+        opened.audit.verify()
         assert not (tmp_path / "asked").exists()
+        opened.revocation.revoke(thumbprint)
+        assert thumbprint in opened.snapshot().revoked
+        assert opened.crls.due(), "the revocation list waits for whoever has the passphrase"
+        (tmp_path / "asked").unlink()
         with pytest.raises(MissingPassphrase):
             opened.authority.issue_client("bank")
         assert (tmp_path / "asked").exists()

@@ -50,9 +50,9 @@ def test_the_default_cost_is_128_mebibytes() -> None:
 
 def test_a_key_does_not_pass_for_another(home: Home) -> None:
     with home.store.write() as connection:
-        rows = connection.exec_driver_sql("SELECT id, sealed_key FROM authorities").all()
+        rows = connection.exec_driver_sql("SELECT id, key FROM authorities").all()
         (first, first_key), (second, second_key) = rows
-        swap = "UPDATE authorities SET sealed_key = ? WHERE id = ?"
+        swap = "UPDATE authorities SET key = ? WHERE id = ?"
         connection.exec_driver_sql(swap, (second_key, first))
         connection.exec_driver_sql(swap, (first_key, second))
     with pytest.raises(WrongPassphrase):
@@ -134,6 +134,6 @@ def test_whatever_stands_in_the_row_is_a_refusal(text: str, fields: dict[str, An
 
 def test_a_ca_key_sealed_as_cheap_as_the_tests_do_opens_with_the_default_sealer(home: Home) -> None:
     with home.store.read() as connection:
-        sealed = connection.exec_driver_sql("SELECT sealed_key FROM authorities WHERE id = 'root'").scalar_one()
+        sealed = connection.exec_driver_sql("SELECT key FROM authorities WHERE id = 'root'").scalar_one()
     assert json.loads(sealed)["n"] == CHEAP_SEALING.n
     assert home.sealer.unseal("root", sealed)

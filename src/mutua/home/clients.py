@@ -37,7 +37,8 @@ class Clients:
             if registry.find(connection, name) is not None:
                 raise ClientExists(f"the client {name!r} is registered already", hint=f"mutua client show {name}")
             registry.add(connection, client, at=self._home.now())
-            self._home.record(connection, "client.added", name, {"grants": [str(grant) for grant in client.grants]})
+            granted = {"grants": [str(grant) for grant in client.grants]}
+            self._home.record(connection, self._home.event("client.added", name, granted))
         return client
 
     def get(self, name: str) -> Client:
@@ -75,7 +76,7 @@ class Clients:
             if self._find(connection, name).state is not state:
                 registry.set_state(connection, name, state)
                 kind = "client.suspended" if state is ClientState.SUSPENDED else "client.resumed"
-                self._home.record(connection, kind, name, {})
+                self._home.record(connection, self._home.event(kind, name, {}))
             return self._find(connection, name)
 
     def _find(self, connection: "Connection", name: str) -> Client:

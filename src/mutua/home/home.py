@@ -12,27 +12,33 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mutua.ca.hierarchy import draft_issuing_ca, draft_root
 from mutua.errors import HomeExists, HomeNotFound, UnreadableFile
 from mutua.gate.snapshot import Snapshot
+from mutua.home.audit import Audit, make_audit_key
 from mutua.home.authority import Authority
 from mutua.home.clients import Clients
+from mutua.home.crls import Crls
 from mutua.home.files import PUBLIC_FILE, require_private, sync_directory, write_file
+from mutua.home.hierarchy import Hierarchy
 from mutua.home.identities import Identities
-from mutua.home.passphrase import find_passphrase, passphrase_for_new_home
+from mutua.home.keys import Keys
+from mutua.home.passphrase import changed_passphrase, find_passphrase, passphrase_for_new_home, passphrases
+from mutua.home.renewal import Renewal
+from mutua.home.requests import Requests
+from mutua.home.revocation import Revocation
 from mutua.home.sealing import Cost, Sealer
-from mutua.home.settings import SETTINGS_FILE, Settings, read_settings, settings_text
+from mutua.home.settings import SETTINGS_FILE, Settings, TokenSettings, read_settings, settings_text
 from mutua.pki.certificates import write_pem
 from mutua.pki.keys import KeyType
-from mutua.pki.randomness import generate_key, new_serial
-from mutua.store import authorities, events, inventory, registry
-from mutua.store.authorities import AuthorityRecord
+from mutua.store import events, registry, revocations
 from mutua.store.events import Event
 from mutua.store.store import Store
 from mutua.tls.trust import Trust
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from mutua.home.tokens import TokenKeys
 
 STORE_FILE = "store.db"
 CA_FILE = "ca.pem"
@@ -47,8 +53,16 @@ class Home:
         settings: what ``mutua.toml`` says.
         store: the database.
         clients: acts on the registry.
-        authority: acts of the CA.
+        authority: certificates for servers and clients.
+        requests: certificates for keys that were made elsewhere.
+        renewal: certificates that follow one before.
+        revocation: certificates taken back.
+        hierarchy: the CAs.
+        keys: where their private keys are.
+        crls: the revocation lists.
+        audit: the trail of everything that was done.
         identities: keys and chains on disk.
+        actor: who is named in the audit trail.
     """
 
     def __init__(self, path: Path, settings: Settings, store: Store, actor: str, sealer: Sealer | None) -> None:
@@ -57,9 +71,17 @@ class Home:
         self.store = store
         self.clients = Clients(self)
         self.authority = Authority(self)
+        self.requests = Requests(self)
+        self.renewal = Renewal(self)
+        self.revocation = Revocation(self)
+        self.hierarchy = Hierarchy(self)
+        self.keys = Keys(self)
+        self.crls = Crls(self)
+        self.audit = Audit(self)
         self.identities = Identities(path / "identities")
-        self._actor = actor
-        self._given_sealer = sealer
+        self.actor = actor
+        self._sealer = sealer
+        self._sealer_given = sealer is not None
 
     @classmethod
     def create(
@@ -71,6 +93,8 @@ class Home:
         passphrase: str | None = None,
         actor: str | None = None,
         sealing_cost: Cost | None = None,
+        store: str | None = None,
+        token: TokenSettings | None = None,
     ) -> "Home":
         """Make a home: a root CA, an issuing CA below it, and an empty registry.
 
@@ -82,13 +106,15 @@ class Home:
                 made and kept in the home.
             actor: who is named in the audit trail; the operating system's user when not given.
             sealing_cost: scrypt's parameters; the default takes 128 MiB.
+            store: the URL of an empty PostgreSQL database; ``store.db`` in the home when not given.
+            token: makes the CA keys in this token instead of sealing them in the store.
 
         Raises:
             HomeExists: something is there already; nothing was touched.
             InvalidName: the organization's name cannot be used.
             UnreadableFile: no folder can be made there.
         """
-        folder, text = Path(path), settings_text(name)
+        folder, text = Path(path), settings_text(name, store=store, token=token)
         if os.path.lexists(folder) and not _is_empty_directory(folder):
             raise HomeExists(
                 f"there is something at '{folder}' already", hint=f"use it, or look first: ls -la '{folder}'"
@@ -100,19 +126,21 @@ class Home:
         try:
             write_file(building / ".gitignore", b"*\n")
             write_file(building / SETTINGS_FILE, text.encode())
+            make_audit_key(building)
             secret = passphrase.encode() if passphrase is not None else passphrase_for_new_home(building)
-            sealer = Sealer(secret, sealing_cost)
+            settings, sealer = read_settings(building), Sealer(secret, sealing_cost)
             actor = actor or _user()
-            with cls(building, Settings(name=name), Store.create(building / STORE_FILE), actor, sealer) as home:
-                home._found_authority(key_type)
-                write_file(building / CA_FILE, write_pem(home.trust.anchors), mode=PUBLIC_FILE)
+            with cls(building, settings, Store.create(store or building / STORE_FILE), actor, sealer) as home:
+                home.hierarchy.found(key_type)
+                home.publish_bundle()
+                home.crls.publish_due()
             with _refusals_of(folder):
                 building.rename(folder)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
         sync_directory(folder.parent)
-        return cls(folder, Settings(name=name), Store.open(folder / STORE_FILE), actor, sealer)
+        return cls(folder, settings, Store.open(store or folder / STORE_FILE), actor, sealer)
 
     @classmethod
     def open(
@@ -138,43 +166,79 @@ class Home:
             raise HomeNotFound(f"there is no home at '{folder}'", hint="mutua init")
         require_private(folder)
         sealer = Sealer(passphrase.encode()) if passphrase is not None else None
-        settings, store = read_settings(folder), Store.open(folder / STORE_FILE)
-        return cls(folder, settings, store, actor or _user(), sealer)
+        settings = read_settings(folder)
+        home = cls(folder, settings, Store.open(settings.store or folder / STORE_FILE), actor or _user(), sealer)
+        try:
+            home.audit.adopt()
+        except BaseException:
+            home.close()
+            raise
+        return home
 
-    @cached_property
+    @property
     def sealer(self) -> Sealer:
         """Unseals the CA keys; asks for the passphrase on first use, so that serving never needs it."""
-        return self._given_sealer or Sealer(find_passphrase(self.path))
+        if self._sealer is None:
+            self._sealer = Sealer(find_passphrase(self.path))
+        return self._sealer
+
+    def other_sealers(self) -> Iterator[Sealer]:
+        """What may open keys that the sealer does not: the passphrase may have been changed since it was read."""
+        if not self._sealer_given:
+            for passphrase in passphrases(self.path):
+                self._sealer = Sealer(passphrase)
+                yield self._sealer
+
+    def change_passphrase(self, passphrase: bytes, *, cost: Cost | None = None) -> int:
+        """Seal the CA keys under another passphrase; where the home keeps its passphrase, that is replaced too.
+
+        Killed at any moment, the home is left with a passphrase that opens its keys.
+
+        Returns:
+            How many keys were sealed anew.
+        """
+        self.sealer  # noqa: B018 -- found before anything is written
+        fresh = Sealer(passphrase, cost)
+        with changed_passphrase(self.path, passphrase):
+            count = self.keys.reseal(fresh)
+        self._sealer = fresh
+        return count
+
+    @cached_property
+    def token(self) -> "TokenKeys":
+        """The token that the settings name; asks for its PIN on first use."""
+        from mutua.home.tokens import TokenKeys, find_pin  # noqa: PLC0415 -- most homes have none
+
+        assert self.settings.pkcs11 is not None
+        return TokenKeys(self.settings.pkcs11.module, self.settings.pkcs11.token, find_pin)
 
     @property
     def trust(self) -> Trust:
         """Trust in this home's CAs: what its servers and clients verify each other with."""
-        return Trust(tuple(record.certificate for record in self.authority.authorities()))
+        return Trust(tuple(record.certificate for record in self.hierarchy.trusted()))
+
+    def publish_bundle(self) -> None:
+        """Write ``ca.pem`` anew: every CA that is trusted, old and new ones together."""
+        write_file(self.path / CA_FILE, write_pem(self.trust.anchors), mode=PUBLIC_FILE)
 
     def snapshot(self) -> Snapshot:
         """What the registry says now, as the gate wants it."""
         with self.store.read() as connection:
-            return Snapshot.of(events.last_id(connection), registry.everyone(connection), inventory.revoked(connection))
-
-    def verify_audit(self) -> int:
-        """Recompute the whole event chain.
-
-        Returns:
-            How many events there are.
-
-        Raises:
-            BrokenAudit: an event was changed, removed or added behind mutua's back.
-        """
-        with self.store.read() as connection:
-            return events.verify(connection)
+            return Snapshot.of(
+                events.last_id(connection), registry.everyone(connection), revocations.thumbprints(connection)
+            )
 
     def now(self) -> datetime:
         """The time, UTC."""
         return datetime.now(UTC)
 
-    def record(self, connection: "Connection", kind: str, subject: str, body: Mapping[str, Any]) -> None:
-        """Add an event to the transaction of the change it tells of."""
-        events.append(connection, Event(at=self.now(), actor=self._actor, kind=kind, subject=subject, body=body))
+    def event(self, kind: str, subject: str, body: Mapping[str, Any]) -> Event:
+        """Something that is being done now, by whoever opened this home."""
+        return Event(at=self.now(), actor=self.actor, kind=kind, subject=subject, body=body)
+
+    def record(self, connection: "Connection", *happened: Event) -> int:
+        """Add events to the transaction of the changes they tell of; returns the id of the last."""
+        return events.append(connection, happened, self.audit.sign)
 
     def close(self) -> None:
         """Close the store."""
@@ -188,29 +252,6 @@ class Home:
 
     def __repr__(self) -> str:
         return f"<Home '{self.path}' of {self.settings.name!r}>"
-
-    def _found_authority(self, key_type: KeyType) -> None:
-        now, organization = self.now(), self.settings.name
-        root_key, issuing_key = generate_key(key_type), generate_key(key_type)
-        root = draft_root(organization, root_key.public_key(), serial=new_serial(), now=now).sign(root_key)
-        issuing = draft_issuing_ca(
-            organization, issuing_key.public_key(), root=root, serial=new_serial(), now=now
-        ).sign(root_key)
-        with self.store.write() as connection:
-            for identifier, profile, certificate, key in (
-                ("root", "root", root, root_key),
-                ("issuing-1", "issuing-ca", issuing, issuing_key),
-            ):
-                record = AuthorityRecord(
-                    id=identifier,
-                    profile=profile,
-                    certificate=certificate,
-                    sealed_key=self.sealer.seal(identifier, key),
-                    created_at=now,
-                )
-                authorities.add(connection, record)
-                facts = {"profile": profile, "not_after": certificate.not_valid_after_utc.isoformat()}
-                self.record(connection, "authority.created", identifier, facts)
 
 
 def _user() -> str:

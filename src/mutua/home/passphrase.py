@@ -1,24 +1,70 @@
-"""Where the passphrase comes from: a file, the environment, or a command. Never a settings file, never argv."""
+"""Where secrets come from: a file, the environment, or a command. Never a settings file, never argv."""
 
 import os
 import secrets
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from mutua.errors import MissingPassphrase
+from mutua.errors import MissingPassphrase, MutuaError
 from mutua.home.files import write_file
 from mutua.tls.files import read_file
 
 VARIABLE = "MUTUA_PASSPHRASE"
-FILE_VARIABLE = "MUTUA_PASSPHRASE_FILE"
-COMMAND_VARIABLE = "MUTUA_PASSPHRASE_COMMAND"
+FILE_VARIABLE = f"{VARIABLE}_FILE"
+COMMAND_VARIABLE = f"{VARIABLE}_COMMAND"
+
+PENDING_FILE = "passphrase.next"
 
 MAX_PASSPHRASE_BYTES = 4096
 COMMAND_TIMEOUT_SECONDS = 30
 
-_HINT = f"set {VARIABLE}, {FILE_VARIABLE} or {COMMAND_VARIABLE}"
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that the operator gives, by the environment or by what the environment names.
+
+    Attributes:
+        what: how messages call it.
+        variable: of the environment; with ``_FILE`` and ``_COMMAND`` behind it, those that name a file or a command.
+        missing: what is raised where no secret comes.
+    """
+
+    what: str
+    variable: str
+    missing: type[MutuaError]
+
+    @property
+    def hint(self) -> str:
+        """What to set."""
+        return f"set {self.variable}, {self.variable}_FILE or {self.variable}_COMMAND"
+
+
+PASSPHRASE = Secret("passphrase", VARIABLE, MissingPassphrase)
+
+
+def find_secret(secret: Secret, environment: Mapping[str, str] | None = None) -> bytes | None:
+    """A secret, from the first of: environment, a file it names, a command it names. ``None`` where it names nothing.
+
+    Args:
+        secret: which.
+        environment: the process's own when not given.
+
+    Raises:
+        MutuaError: ``secret.missing``, where the file is empty or the command fails.
+        UnreadableFile: the file cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    if value := environment.get(secret.variable):
+        return os.fsencode(value)
+    if file := environment.get(f"{secret.variable}_FILE"):
+        return _read(secret, file)
+    if command := environment.get(f"{secret.variable}_COMMAND"):
+        return _not_empty(secret, _run(secret, command), f"the command in {secret.variable}_COMMAND")
+    return None
 
 
 def find_passphrase(folder: Path, environment: Mapping[str, str] | None = None) -> bytes:
@@ -32,17 +78,12 @@ def find_passphrase(folder: Path, environment: Mapping[str, str] | None = None) 
         MissingPassphrase: none of them gives one.
         UnreadableFile: the file cannot be read.
     """
-    environment = os.environ if environment is None else environment
-    if value := environment.get(VARIABLE):
-        return os.fsencode(value)
-    if file := environment.get(FILE_VARIABLE):
-        return _not_empty(read_file(file, MAX_PASSPHRASE_BYTES), f"the file '{file}'")
-    if command := environment.get(COMMAND_VARIABLE):
-        return _not_empty(_run(command), f"the command in {COMMAND_VARIABLE}")
+    if (given := find_secret(PASSPHRASE, environment)) is not None:
+        return given
     own = folder / "passphrase"
     if own.is_file():
-        return _not_empty(read_file(own, MAX_PASSPHRASE_BYTES), f"the file '{own}'")
-    raise MissingPassphrase(f"there is no passphrase for '{folder}'", hint=_HINT)
+        return _read(PASSPHRASE, own)
+    raise MissingPassphrase(f"there is no passphrase for '{folder}'", hint=PASSPHRASE.hint)
 
 
 def passphrase_for_new_home(folder: Path, environment: Mapping[str, str] | None = None) -> bytes:
@@ -52,15 +93,19 @@ def passphrase_for_new_home(folder: Path, environment: Mapping[str, str] | None 
         MissingPassphrase: one was to be given, and was not.
         UnreadableFile: the file cannot be read.
     """
-    environment = os.environ if environment is None else environment
-    if any(environment.get(variable) for variable in (VARIABLE, FILE_VARIABLE, COMMAND_VARIABLE)):
-        return find_passphrase(folder, environment)
+    if (given := find_secret(PASSPHRASE, environment)) is not None:
+        return given
     value = secrets.token_urlsafe(32).encode()
     write_file(folder / "passphrase", value + b"\n")
     return value
 
 
-def _run(command: str) -> bytes:
+def _read(secret: Secret, file: str | Path) -> bytes:
+    return _not_empty(secret, read_file(file, MAX_PASSPHRASE_BYTES), f"the file '{file}'")
+
+
+def _run(secret: Secret, command: str) -> bytes:
+    where = f"the command in {secret.variable}_COMMAND"
     try:
         result = subprocess.run(  # noqa: S603 -- running what the operator named is the feature
             shlex.split(command),
@@ -70,17 +115,38 @@ def _run(command: str) -> bytes:
             timeout=COMMAND_TIMEOUT_SECONDS,
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        reason = type(error).__name__
-        raise MissingPassphrase(f"the command in {COMMAND_VARIABLE} did not run: {reason}", hint=_HINT) from None
+        raise secret.missing(f"{where} did not run: {type(error).__name__}", hint=secret.hint) from None
     if result.returncode != 0:
-        raise MissingPassphrase(
-            f"the command in {COMMAND_VARIABLE} ended with {result.returncode}", hint="run it by hand to see why"
-        )
+        raise secret.missing(f"{where} ended with {result.returncode}", hint="run it by hand to see why")
     return result.stdout
 
 
-def _not_empty(data: bytes, where: str) -> bytes:
-    passphrase = data.rstrip(b"\r\n")
-    if not passphrase:
-        raise MissingPassphrase(f"{where} gives no passphrase", hint=_HINT)
-    return passphrase
+def _not_empty(secret: Secret, data: bytes, where: str) -> bytes:
+    value = data.rstrip(b"\r\n")
+    if not value:
+        raise secret.missing(f"{where} gives no {secret.what}", hint=secret.hint)
+    return value
+
+
+def passphrases(folder: Path) -> Iterator[bytes]:
+    """The passphrase, looked up anew, and behind it the one that a change which was cut short may have left."""
+    yield find_passphrase(folder)
+    pending = folder / PENDING_FILE
+    if pending.is_file():
+        yield _read(PASSPHRASE, pending)
+
+
+@contextmanager
+def changed_passphrase(folder: Path, passphrase: bytes) -> Iterator[None]:
+    """Replace the passphrase that a home keeps, if it keeps one, around the change of what it seals.
+
+    The new one lies beside the old while both may be the right one.
+    """
+    own, pending = folder / "passphrase", folder / PENDING_FILE
+    if not own.is_file():
+        yield
+        return
+    write_file(pending, passphrase + b"\n")
+    yield
+    write_file(own, passphrase + b"\n")
+    pending.unlink()

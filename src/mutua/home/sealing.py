@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from mutua.errors import UnreadableKey, WrongPassphrase
-from mutua.pki.keys import PrivateKey, read_private_key, write_private_key
+from mutua.pki.keys import KeyType, PrivateKey, read_private_key, write_private_key
+from mutua.pki.randomness import generate_key
 
 SALT_BYTES = 16
 NONCE_BYTES = 12
@@ -49,6 +50,15 @@ class Sealer:
         self._cost = cost or Cost()
         self._salt = os.urandom(SALT_BYTES)
         self._derived: dict[tuple[bytes, Cost], AESGCM] = {}
+
+    def make(self, authority: str, kind: KeyType) -> tuple[PrivateKey, str]:
+        """Make a key for a CA; with it comes what to store of it."""
+        key = generate_key(kind)
+        return key, self.seal(authority, key)
+
+    def load(self, authority: str, stored: str) -> PrivateKey:
+        """Find the key that ``make`` gave; raises as ``unseal`` does."""
+        return self.unseal(authority, stored)
 
     def seal(self, key_id: str, key: PrivateKey) -> str:
         """Seal a key; ``key_id`` is authenticated with it, so that no sealed key passes for another."""

@@ -1,9 +1,15 @@
 """Settings: ``mutua.toml``, few and checked."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
 
+from mutua.ca.policy import DEFAULT_POLICIES, Policy
 from mutua.errors import InvalidName, InvalidSettings
 from mutua.tls.files import read_file
 
@@ -12,6 +18,8 @@ MAX_SETTINGS_BYTES = 64 * 1024
 
 MAX_ORGANIZATION = 64
 """ub-organization-name of RFC 5280 appendix A.1."""
+
+MAX_SHARDS = 65_536
 
 _TEMPLATE = """\
 # Settings of this mutua home. Keys and passphrases never belong here.
@@ -24,6 +32,40 @@ name = {name}
 max_stale = 300
 """
 
+_REVOCATION = """
+# Where `mutua ca serve` can be reached. Certificates name it for their CRL, their issuer and OCSP.
+# revocation_url = "http://pki.acme.example"
+
+# How many days a CRL is good for; a new one is made at half of that, and on every revocation.
+# crl_days = 7
+
+# Into how many parts each CA's CRL is cut, for a million certificates and more. Set it before the first certificate.
+# crl_shards = 1
+
+# How many days a renewed certificate goes on working beside its successor, and whether it is revoked after that.
+# renewal_grace_days = 7
+# revoke_superseded = false
+
+# Who may be given what by `mutua cert sign`: see docs/requests.md.
+# [policy.client]
+# names = ["{client}", "*.{client}.partners.acme.example"]
+# max_days = 90
+# max_valid = 16
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """Where CA keys are made when they are kept in a token.
+
+    Attributes:
+        module: the PKCS#11 library.
+        token: the token's label.
+    """
+
+    module: Path
+    token: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -32,10 +74,26 @@ class Settings:
     Attributes:
         name: the organization, 1 to 64 characters.
         max_stale: seconds a gate goes on without its store, 1 to 86,400.
+        store: the URL of a PostgreSQL database; ``None`` for ``store.db`` in the home.
+        pkcs11: the token that holds the CA keys; ``None`` for keys sealed in the store.
+        revocation_url: the base address of CRLs, issuers and OCSP; ``None`` while none is published.
+        crl_life: from a CRL's this-update to its next-update.
+        crl_shards: how many parts a CA's CRL has, 1 to 65,536.
+        renewal_grace: how long a superseded certificate may be renewed once more.
+        revoke_superseded: whether it is revoked afterwards.
+        policies: who may be given what, by profile.
     """
 
     name: str
     max_stale: int = 300
+    store: str | None = None
+    pkcs11: TokenSettings | None = None
+    revocation_url: str | None = None
+    crl_life: timedelta = timedelta(days=7)
+    crl_shards: int = 1
+    renewal_grace: timedelta = timedelta(days=7)
+    revoke_superseded: bool = False
+    policies: Mapping[str, Policy] = field(default_factory=lambda: DEFAULT_POLICIES)
 
 
 def read_settings(folder: Path) -> Settings:
@@ -49,18 +107,19 @@ def read_settings(folder: Path) -> Settings:
         values = tomllib.loads(read_file(path, MAX_SETTINGS_BYTES).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _invalid(path, str(error)) from None
-    unknown = sorted(values.keys() - {"name", "max_stale"})
-    if unknown:
+    if unknown := sorted(values.keys() - _READERS.keys()):
         raise _invalid(path, f"unknown setting {unknown[0]!r}")
-    name, max_stale = values.get("name"), values.get("max_stale", 300)
-    if not isinstance(name, str) or not 1 <= len(name) <= MAX_ORGANIZATION:
-        raise _invalid(path, "'name' must be a text of 1 to 64 characters")
-    if not isinstance(max_stale, int) or isinstance(max_stale, bool) or not 1 <= max_stale <= 86_400:
-        raise _invalid(path, "'max_stale' must be 1 to 86400 seconds")
-    return Settings(name=name, max_stale=max_stale)
+    read: dict[str, Any] = {}
+    try:
+        for key, value in {"name": None, **values}.items():
+            attribute, reader = _READERS[key]
+            read[attribute] = reader(key, value)
+    except ValueError as error:
+        raise _invalid(path, str(error)) from None
+    return Settings(**read)
 
 
-def settings_text(name: str) -> str:
+def settings_text(name: str, *, store: str | None = None, token: TokenSettings | None = None) -> str:
     """A new home's ``mutua.toml``.
 
     Raises:
@@ -68,8 +127,95 @@ def settings_text(name: str) -> str:
     """
     if not 1 <= len(name) <= MAX_ORGANIZATION or not name.isprintable():
         raise InvalidName("an organization's name has 1 to 64 printable characters", hint='such as "Acme Payments"')
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return _TEMPLATE.format(name=f'"{escaped}"')
+    text = _TEMPLATE.format(name=_quoted(name))
+    if store is not None:
+        text += f"\n# The database that every machine of this authority shares.\nstore = {_quoted(store)}\n"
+    text += _REVOCATION
+    if token is not None:
+        text += "\n# The CA keys are in this token and never leave it.\n[pkcs11]\n"
+        text += f"module = {_quoted(str(token.module))}\ntoken = {_quoted(token.token)}\n"
+    return text
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _organization(key: str, value: object) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ORGANIZATION:
+        raise ValueError(f"'{key}' must be a text of 1 to {MAX_ORGANIZATION} characters")
+    return value
+
+
+def _whole(least: int, most: int, unit: str) -> Callable[[str, object], int]:
+    def read(key: str, value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError(f"'{key}' must be {least} to {most} {unit}")
+        return value
+
+    return read
+
+
+def _days(most: int) -> Callable[[str, object], timedelta]:
+    whole = _whole(1, most, "days")
+    return lambda key, value: timedelta(days=whole(key, value))
+
+
+def _database(key: str, value: object) -> str:
+    if not isinstance(value, str) or not value.startswith("postgresql+psycopg://"):
+        raise ValueError(f"'{key}' must be a URL such as postgresql+psycopg://mutua@db.acme.example/mutua")
+    return value
+
+
+def _base_url(key: str, value: object) -> str:
+    parts = urlsplit(value) if isinstance(value, str) and value.isascii() and value.isprintable() else None
+    # Not https: whoever checks a certificate must not need another one for it (RFC 5280 section 8).
+    if parts is None or parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"'{key}' must be an address such as http://pki.acme.example")
+    return str(value).rstrip("/")
+
+
+def _truth(key: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"'{key}' must be true or false")  # noqa: TRY004 -- a value in a file
+    return value
+
+
+def _token(key: str, value: object) -> TokenSettings:
+    match value:
+        case {"module": str(module), "token": str(token), **others} if module and token and not others:
+            return TokenSettings(Path(module), token)
+    raise ValueError(f"'[{key}]' must have 'module', a path, and 'token', a label")
+
+
+def _policies(key: str, value: object) -> Mapping[str, Policy]:
+    if not isinstance(value, dict) or not value.keys() <= DEFAULT_POLICIES.keys():
+        raise ValueError(f"'[{key}]' has a table for each of {', '.join(DEFAULT_POLICIES)}")
+    given = {profile: _policy(key, profile, table) for profile, table in value.items()}
+    return MappingProxyType({**DEFAULT_POLICIES, **given})
+
+
+def _policy(key: str, profile: str, table: object) -> Policy:
+    if not isinstance(table, dict):
+        raise ValueError(f"'{key}.{profile}' must be a table")  # noqa: TRY004 -- a value in a file
+    try:
+        return Policy.parse(table, defaults=DEFAULT_POLICIES[profile])
+    except InvalidSettings as error:
+        raise ValueError(f"'[{key}.{profile}]': {error.message}") from None
+
+
+_READERS: dict[str, tuple[str, Callable[[str, object], object]]] = {
+    "name": ("name", _organization),
+    "max_stale": ("max_stale", _whole(1, 86_400, "seconds")),
+    "store": ("store", _database),
+    "pkcs11": ("pkcs11", _token),
+    "revocation_url": ("revocation_url", _base_url),
+    "crl_days": ("crl_life", _days(365)),
+    "crl_shards": ("crl_shards", _whole(1, MAX_SHARDS, "parts")),
+    "renewal_grace_days": ("renewal_grace", _days(90)),
+    "revoke_superseded": ("revoke_superseded", _truth),
+    "policy": ("policies", _policies),
+}
 
 
 def _invalid(path: Path, why: str) -> InvalidSettings:

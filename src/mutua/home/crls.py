@@ -1,0 +1,231 @@
+"""The revocation lists of a home: made when they are due, kept in the store, and published as files.
+
+``crl/NAME.crl`` is a CA's CRL in DER, ``crl/NAME/7.crl`` the seventh part of one, and ``crl/all.pem`` every CRL in
+PEM, as nginx's ``ssl_crl`` and haproxy's ``crl-file`` want them; there is none once CRLs are cut into parts.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from ssl import DER_cert_to_PEM_cert
+from typing import TYPE_CHECKING
+
+from mutua.ca.hierarchy import AuthorityState
+from mutua.ca.revocation import MAX_CRL_LIFE, addresses, is_due, is_listed, next_update, this_update
+from mutua.errors import MissingPassphrase, OfflineKey, TokenUnavailable, WrongPassphrase
+from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, write_file
+from mutua.pki.crl import CrlDraft, RevocationReason, RevokedEntry
+from mutua.pki.profiles import ROOT
+from mutua.store import crls, events, revocations
+from mutua.store.authorities import AuthorityRecord
+from mutua.store.crls import WHOLE, CrlRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+    from mutua.home.home import Home
+
+BUNDLE_FILE = "all.pem"
+
+log = logging.getLogger("mutua.crls")
+
+Place = tuple[str, int]
+"""A CA's id, and the part of its CRL; 0 for the whole."""
+
+
+class Crls:
+    """The revocation lists of a home: ``home.crls``."""
+
+    def __init__(self, home: "Home") -> None:
+        self._home = home
+        self._complained: set[str] = set()
+
+    @property
+    def folder(self) -> Path:
+        """Where they are published."""
+        return self._home.path / "crl"
+
+    def everything(self) -> dict[Place, CrlRecord]:
+        """What is published, by CA and part."""
+        with self._home.store.read() as connection:
+            return crls.everything(connection)
+
+    def der(self, authority: str, shard: int = WHOLE) -> bytes | None:
+        """A CRL as it is published, or ``None``."""
+        with self._home.store.read() as connection:
+            return crls.der(connection, authority, shard)
+
+    def due(self) -> list[tuple[AuthorityRecord, int]]:
+        """The CRLs that have to be made anew: something was revoked, half their life has passed, or there is none."""
+        published, now = self.everything(), self._home.now()
+        return [
+            (authority, shard)
+            for authority in self._home.hierarchy.trusted()
+            for shard in sorted(self._shards(authority, published))
+            if (found := published.get((authority.id, shard))) is None
+            or is_due(
+                this_update=found.this_update,
+                next_update=found.next_update,
+                event=found.event,
+                touched=found.touched,
+                now=now,
+            )
+        ]
+
+    def publish_due(self) -> list[CrlRecord]:
+        """Make the CRLs that are due, as far as their CAs' keys can be used here; the rest is told of in the log."""
+        made = []
+        for authority, shard in self.due():
+            try:
+                made.append(self.publish(authority, shard))
+            except (OfflineKey, MissingPassphrase, WrongPassphrase, TokenUnavailable) as error:
+                if authority.id not in self._complained:
+                    self._complained.add(authority.id)
+                    log.warning("the CRL of %s is due and cannot be made here: %s", authority.id, error)
+        if made:
+            self.write_files({(each.authority, each.shard) for each in made})
+        return made
+
+    def publish_all(self) -> None:
+        """Make every CRL anew, due or not."""
+        for authority in self._home.hierarchy.trusted():
+            for shard in sorted(self._shards(authority, self.everything())):
+                self.publish(authority, shard)
+        self.write_files()
+
+    def publish(self, authority: AuthorityRecord, shard: int = WHOLE, *, life: timedelta | None = None) -> CrlRecord:
+        """Make one CRL anew, now.
+
+        Args:
+            authority: the CA that signs it.
+            shard: which part; 0 for the whole.
+            life: until its next update; the settings' ``crl_days`` when not given.
+
+        Raises:
+            OfflineKey, MissingPassphrase, TokenUnavailable: the CA's key cannot be used here.
+        """
+        key = self._home.keys.of(authority)
+        while True:
+            # Signed outside the transaction that stores it: a long list takes seconds, and others go on writing.
+            with self._home.store.read() as connection:
+                previous = crls.find(connection, authority.id, shard)
+                event = events.last_id(connection)
+                entries = list(self._entries(connection, authority, shard, previous))
+            now = self._home.now()
+            base = self._home.settings.revocation_url
+            draft = CrlDraft(
+                issuer=authority.certificate,
+                number=1 if previous is None else previous.number + 1,
+                this_update=this_update(now, None if previous is None else previous.this_update),
+                next_update=next_update(now, life or self._home.settings.crl_life),
+                entries=entries,
+                distribution_point=addresses(base, authority.id, shard).crl if shard and base else None,
+            )
+            der = draft.sign(key)
+            record = CrlRecord(
+                authority=authority.id,
+                shard=shard,
+                number=draft.number,
+                this_update=draft.this_update,
+                next_update=draft.next_update,
+                event=event,
+                touched=0,
+            )
+            if stored := self._store(record, der, len(entries), previous):
+                return stored
+
+    def make_last(self, authority: AuthorityRecord) -> None:
+        """Make a CA's CRLs once more, to last: its key is about to leave."""
+        places = [place for place in self.everything() if place[0] == authority.id] or [(authority.id, WHOLE)]
+        for _, shard in places:
+            self.publish(authority, shard, life=MAX_CRL_LIFE)
+        self.write_files(places)
+
+    def write_files(self, places: "Iterable[Place] | None" = None) -> None:
+        """Bring the published files up to date with the store; all of them when none is named."""
+        with self._alone():
+            published = self.everything()
+            for place in sorted(published if places is None else places):
+                der = self.der(*place)
+                if der is not None:
+                    path = self.path(*place)
+                    path.parent.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+                    write_file(path, der, mode=PUBLIC_FILE)
+            if all(shard == WHOLE for _, shard in published):
+                write_file(self.folder / BUNDLE_FILE, self.bundle(), mode=PUBLIC_FILE)
+            else:
+                (self.folder / BUNDLE_FILE).unlink(missing_ok=True)
+
+    def bundle(self) -> bytes:
+        """Every CRL in PEM, one after the other."""
+        found = (self.der(*place) for place in sorted(self.everything()))
+        return b"".join(_pem(der) for der in found if der is not None)
+
+    def path(self, authority: str, shard: int = WHOLE) -> Path:
+        """Where a CRL is published."""
+        return self.folder / authority / f"{shard}.crl" if shard else self.folder / f"{authority}.crl"
+
+    def _shards(self, authority: AuthorityRecord, published: dict[Place, CrlRecord]) -> set[int]:
+        """Which CRLs a CA has: what was published once is kept up, for certificates name it."""
+        parts = self._home.settings.crl_shards
+        wanted = {WHOLE} if parts == 1 or authority.profile == ROOT.name else set(range(1, parts + 1))
+        if authority.state is not AuthorityState.ACTIVE:
+            wanted = set()
+        return wanted | {shard for identifier, shard in published if identifier == authority.id}
+
+    def _entries(
+        self, connection: "Connection", authority: AuthorityRecord, shard: int, previous: CrlRecord | None
+    ) -> Iterator[RevokedEntry]:
+        before = None if previous is None else previous.this_update
+        for each in revocations.of_shard(connection, authority.id, shard):
+            if is_listed(each.not_after, previous=before):
+                yield RevokedEntry(
+                    int(each.serial, 16), each.revoked_at, RevocationReason(each.reason), each.invalid_since
+                )
+
+    def _store(self, record: CrlRecord, der: bytes, entries: int, previous: CrlRecord | None) -> CrlRecord | None:
+        """Store a CRL unless another process was faster: the numbers of CRLs only grow."""
+        with self._home.store.write() as connection:
+            current = crls.find(connection, record.authority, record.shard)
+            if (current and current.number) != (previous and previous.number):
+                return None
+            if record.shard == WHOLE and previous and not crls.is_whole_needed(connection, record.authority):
+                crls.remove(connection, record.authority, WHOLE)
+                return record
+            facts = {
+                "entries": entries,
+                "next_update": record.next_update.isoformat(),
+                "number": record.number,
+                "sha256": sha256(der).hexdigest(),
+            }
+            self._home.record(
+                connection, self._home.event("crl.published", f"{record.authority}/{record.shard}", facts)
+            )
+            stored = CrlRecord(
+                **{name: getattr(record, name) for name in CrlRecord.__slots__ if name != "touched"},
+                touched=current.touched if current else 0,
+            )
+            crls.put(connection, stored, der)
+        return stored
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Against other processes: the one who writes last has read the store last."""
+        self.folder.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _pem(der: bytes) -> bytes:
+    return DER_cert_to_PEM_cert(der).replace(" CERTIFICATE-----", " X509 CRL-----").encode("ascii")

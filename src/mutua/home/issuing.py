@@ -1,0 +1,274 @@
+"""From what is to be certified to a certificate on disk: draft, sign, commit with its event, and only then hand out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from sqlalchemy import Connection
+
+from mutua.ca.hierarchy import AuthorityState, Purpose
+from mutua.ca.issuance import draft_end_entity
+from mutua.ca.revocation import addresses, shard_of
+from mutua.errors import MutuaError, RefusedRequest, UnknownAuthority, UnknownClient
+from mutua.home.commits import GroupCommit
+from mutua.pki.certificates import write_der
+from mutua.pki.draft import Draft, Pointers
+from mutua.pki.keys import PublicKey
+from mutua.pki.names import Name
+from mutua.pki.profiles import ISSUING_CA, OCSP, Profile
+from mutua.pki.randomness import new_serial
+from mutua.pki.thumbprints import x5t_s256
+from mutua.store import authorities, inventory, registry
+from mutua.store.authorities import AuthorityRecord
+from mutua.store.events import Event
+from mutua.store.inventory import CertificateRecord
+
+if TYPE_CHECKING:
+    from mutua.home.home import Home
+
+ATTEMPTS = 3
+"""How often an order is signed anew because its CA was superseded meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be certified.
+
+    Attributes:
+        profile: ``SERVER``, ``CLIENT`` or ``OCSP``.
+        names: for the SubjectAltName.
+        public_key: whose key it is.
+        client: the registered client that the certificate will prove, if any.
+        common_name: the subject; the first name when empty.
+        lifetime: the profile's own when ``None``.
+        authority: the id of the CA that is to sign; ``None`` for the one whose purpose fits.
+        max_valid: how many certificates the client may have at once; ``None`` for any number.
+        supersedes: the id of the certificate that this one renews.
+        check: asked within the transaction; raises a ``MutuaError`` to stop the issuance.
+    """
+
+    profile: Profile
+    names: Sequence[Name]
+    public_key: PublicKey
+    client: str | None = None
+    common_name: str = ""
+    lifetime: timedelta | None = None
+    authority: str | None = None
+    max_valid: int | None = None
+    supersedes: int | None = None
+    check: Callable[[Connection], None] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Issued:
+    """An order with its certificate, on the way to disk.
+
+    Attributes:
+        order: what was asked for.
+        issuer: the CA that signed.
+        certificate: handed out only when ``error`` is ``None`` after the commit.
+        record: its row; the id is that of its event, which the commit gives.
+        error: why it was not written.
+        superseded: whether the CA got a successor between the signature and the commit, so that it must sign.
+    """
+
+    order: Order
+    issuer: AuthorityRecord
+    certificate: x509.Certificate
+    record: CertificateRecord
+    error: MutuaError | None = None
+    superseded: bool = False
+
+
+class Issuing:
+    """Signs and commits for a home.
+
+    Args:
+        home: whose.
+    """
+
+    def __init__(self, home: "Home") -> None:
+        self._home = home
+        self._authorities: tuple[AuthorityRecord, ...] = ()
+        self._commits: GroupCommit[Issued] = GroupCommit(self._write)
+
+    def issue(self, orders: Sequence[Order]) -> list[Issued]:
+        """Sign and commit, everything in one transaction, together with what other threads commit at this moment.
+
+        Each of the answers has its certificate on disk, or its own error and nothing on disk.
+
+        Raises:
+            MutuaError: nothing was signed, or nothing was written.
+        """
+        issued = [self._sign(order) for order in orders]
+        self._commits.commit(issued)
+        for _ in range(ATTEMPTS):
+            again = [place for place, each in enumerate(issued) if each.superseded]
+            if not again:
+                break
+            fresh = [self._sign(issued[place].order) for place in again]
+            self._commits.commit(fresh)
+            for place, each in zip(again, fresh, strict=True):
+                issued[place] = each
+        return issued
+
+    def issuer(self, profile: Profile, authority: str | None = None) -> AuthorityRecord:
+        """The CA that signs certificates of a profile now.
+
+        Raises:
+            UnknownAuthority: there is none, or not of that name, or it signs no more.
+        """
+        active = [
+            each
+            for each in self._authorities or self._refresh()
+            if each.state is AuthorityState.ACTIVE and each.profile == ISSUING_CA.name
+        ]
+        if authority is not None:
+            found = [each for each in active if each.id == authority]
+        else:
+            # The one made for the purpose before the one that takes all; our own before one that was taken in.
+            found = [each for each in active if each.purpose.value in {profile.name, Purpose.ANY.value}]
+            found.sort(key=lambda each: (each.purpose is Purpose.ANY, each.parent is None, each.created_at))
+        if not found:
+            what = f"no CA {authority!r} that signs" if authority else f"no CA that signs {profile.name} certificates"
+            raise UnknownAuthority(f"there is {what}", hint="mutua ca show")
+        return found[0]
+
+    def forget(self) -> None:
+        """Look the CAs up anew."""
+        self._authorities = ()
+
+    def _refresh(self) -> tuple[AuthorityRecord, ...]:
+        with self._home.store.read() as connection:
+            self._authorities = authorities.everyone(connection)
+        return self._authorities
+
+    def _sign(self, order: Order) -> Issued:
+        now = self._home.now()
+        issuer = self._issuer_of(order)
+        serial, shards = new_serial(), self._home.settings.crl_shards
+        shard = shard_of(serial, shards) if shards > 1 and not order.profile.no_check else None
+        draft = draft_end_entity(
+            order.profile,
+            order.names,
+            order.public_key,
+            issuer=issuer.certificate,
+            serial=serial,
+            now=now,
+            common_name=order.common_name,
+            lifetime=order.lifetime,
+            pointers=self._pointers(issuer.id, shard, order.profile),
+        )
+        certificate = draft.sign(self._home.keys.of(issuer))
+        record = _record(draft, certificate, order=order, authority=issuer.id, shard=shard, now=now)
+        return Issued(order=order, issuer=issuer, certificate=certificate, record=record)
+
+    def _issuer_of(self, order: Order) -> AuthorityRecord:
+        if order.profile is OCSP and order.authority is not None:
+            # A responder speaks for its own CA, also for one that has a successor.
+            for each in self._authorities or self._refresh():
+                if each.id == order.authority and each.state is not AuthorityState.RETIRED:
+                    return each
+        return self.issuer(order.profile, order.authority)
+
+    def _pointers(self, authority: str, shard: int | None, profile: Profile) -> Pointers | None:
+        base = self._home.settings.revocation_url
+        if base is None:
+            return None
+        pointers = addresses(base, authority, shard)
+        return replace(pointers, ocsp=None) if profile.no_check else pointers
+
+    def _write(self, items: Sequence[Issued]) -> None:
+        with self._home.store.write() as connection:
+            self._admit(connection, items)
+            written = [each for each in items if each.error is None]
+            if not written:
+                return
+            last = self._home.record(connection, *(self._event(each) for each in written))
+            first = last - len(written) + 1
+            for identifier, each in enumerate(written, first):
+                each.record = replace(each.record, id=identifier)
+            inventory.add(connection, [each.record for each in written])
+
+    def _admit(self, connection: Connection, items: Sequence[Issued]) -> None:
+        """Give every item that must not be written its error; what was looked up before signing may have changed."""
+        states = authorities.states(connection)
+        if states != {each.id: each.state for each in self._authorities}:
+            self.forget()
+        clients = {each.order.client for each in items if each.order.client is not None}
+        known = registry.names(connection, clients) if clients else set()
+        limits = {
+            client: most
+            for each in items
+            if (client := each.order.client) is not None and (most := each.order.max_valid) is not None
+        }
+        counted = inventory.count_valid(connection, limits, self._home.now()) if limits else {}
+        for each in items:
+            client = each.order.client
+            try:
+                if states.get(each.issuer.id) is not each.issuer.state:
+                    each.superseded = True
+                    raise UnknownAuthority(f"the CA {each.issuer.id!r} signs no more", hint="mutua ca show")
+                if client is not None and client not in known:
+                    raise UnknownClient(f"the registry knows no client {client!r}", hint=f"mutua client add {client}")
+                if client is not None and each.order.max_valid is not None:
+                    _count(counted, client, each.order.max_valid)
+                if each.order.check is not None:
+                    each.order.check(connection)
+            except MutuaError as error:
+                each.error = error
+
+    def _event(self, each: Issued) -> Event:
+        record = each.record
+        facts: dict[str, object] = {
+            "authority": record.authority,
+            "client": record.client,
+            "names": record.names,
+            "not_after": record.not_after.isoformat(),
+            "profile": record.profile,
+            "serial": record.serial,
+        }
+        if record.shard is not None:
+            facts["shard"] = record.shard
+        if record.supersedes is not None:
+            facts["supersedes"] = record.supersedes
+        return Event(
+            at=record.issued_at,
+            actor=self._home.actor,
+            kind="certificate.issued",
+            subject=record.thumbprint,
+            body=facts,
+        )
+
+
+def _count(counted: dict[str, int], client: str, most: int) -> None:
+    if counted[client] >= most:
+        raise RefusedRequest(
+            (f"the client {client!r} has {counted[client]} valid certificates, and may have {most}",),
+            hint=f"mutua cert list --client {client}",
+        )
+    counted[client] += 1
+
+
+def _record(
+    draft: Draft, certificate: x509.Certificate, *, order: Order, authority: str, shard: int | None, now: datetime
+) -> CertificateRecord:
+    der = write_der(certificate)
+    return CertificateRecord(
+        id=0,
+        thumbprint=x5t_s256(der),
+        authority=authority,
+        serial=f"{draft.serial:032x}",
+        profile=draft.profile.name,
+        client=order.client,
+        subject=draft.subject.rfc4514_string(),
+        names=tuple(str(name) for name in draft.names),
+        not_before=draft.not_before,
+        not_after=draft.not_after,
+        issued_at=now,
+        shard=shard,
+        supersedes=order.supersedes,
+        der=der,
+    )

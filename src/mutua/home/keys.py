@@ -1,0 +1,172 @@
+"""Where CA keys live: sealed in the store, or in a token. Whoever signs gets an object that signs, and no more."""
+
+import json
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mutua.errors import AlreadyExists, InvalidAuthority, KeyMismatch, OfflineKey, UnreadableKey, WrongPassphrase
+from mutua.home.files import write_file
+from mutua.home.sealing import Sealer
+from mutua.pki.keys import KeyType, PrivateKey, accepted_public_key, public_key_bytes
+from mutua.pki.thumbprints import x5t_s256
+from mutua.store import authorities
+from mutua.store.authorities import AuthorityRecord
+from mutua.tls.files import read_file
+
+if TYPE_CHECKING:
+    from mutua.home.home import Home
+
+TOKEN_URI = "pkcs11:"  # noqa: S105 -- a URI scheme (RFC 7512)
+MAX_EXPORTED_KEY_BYTES = 64 * 1024
+
+
+class KeyMaker(Protocol):
+    """Makes CA keys and finds them again.
+
+    The keys are whatever cryptography's builders sign with: those of a token hold a handle and no secret.
+    """
+
+    def make(self, authority: str, kind: KeyType) -> tuple[PrivateKey, str]:
+        """Make a key for a CA; with it comes what to store, from which ``load`` finds it."""
+
+    def load(self, authority: str, stored: str) -> PrivateKey:
+        """Find a CA's key."""
+
+
+class Keys:
+    """The CA keys of a home: ``home.keys``."""
+
+    def __init__(self, home: "Home") -> None:
+        self._home = home
+        self._loaded: dict[tuple[str, str], PrivateKey] = {}
+
+    def make(self, authority: str, kind: KeyType) -> tuple[PrivateKey, str]:
+        """Make a key for a new CA, in the token where the settings name one."""
+        maker: KeyMaker = self._home.token if self._home.settings.pkcs11 else self._home.sealer
+        return maker.make(authority, kind)
+
+    def of(self, record: AuthorityRecord) -> PrivateKey:
+        """The key of a CA.
+
+        Raises:
+            OfflineKey: it was exported. MissingPassphrase, WrongPassphrase: it stays sealed.
+            TokenUnavailable: its token cannot be used.
+        """
+        if record.key is None:
+            raise OfflineKey(
+                f"the key of the CA {record.id!r} was taken out of this store",
+                hint=f"bring it back for the moment: mutua ca import --key {record.id} FILE",
+            )
+        found = self._loaded.get((record.id, record.key))
+        if found is None:
+            found = self._loaded[record.id, record.key] = self._load(record.id, record.key)
+        return found
+
+    def export(self, authority: str, path: Path) -> AuthorityRecord:
+        """Move a CA's sealed key out into a file; issuing goes on below the CA, and what needs its key says so.
+
+        Its CRL is made once more before that, to last for as long as a CRL may.
+
+        Args:
+            authority: the CA's id.
+            path: of the file, which must not be there yet. It needs the passphrase to be of use.
+
+        Raises:
+            AlreadyExists: the file is there. OfflineKey: the key was taken out before.
+            InvalidAuthority: the key is in a token, and never leaves it.
+        """
+        record = self._home.hierarchy.get(authority)
+        key = self.of(record)
+        assert record.key is not None
+        if record.key.startswith(TOKEN_URI):
+            raise InvalidAuthority(
+                f"the key of the CA {authority!r} is in a token and never leaves it", hint="take the token offline"
+            )
+        if path.exists():
+            raise AlreadyExists(f"there is something at '{path}' already", hint="give another --out")
+        self._home.crls.make_last(record)
+        content = {"authority": authority, "certificate": x5t_s256(record.certificate), "key": json.loads(record.key)}
+        write_file(path, json.dumps(content, indent=2).encode() + b"\n")
+        if public_key_bytes(self._exported(path, record)[0].public_key()) != public_key_bytes(key.public_key()):
+            raise KeyMismatch(f"'{path}' does not hold what was written", hint="try another disk; nothing was removed")
+        self._set(record, None, "authority.key_exported")
+        return self._home.hierarchy.get(authority)
+
+    def restore(self, authority: str, path: Path) -> AuthorityRecord:
+        """Bring an exported key back.
+
+        Raises:
+            UnreadableFile, UnreadableKey: it is no exported key. WrongPassphrase: it was sealed under another.
+            KeyMismatch: it is another CA's. InvalidAuthority: the CA's key is here.
+        """
+        record = self._home.hierarchy.get(authority)
+        if record.key is not None:
+            raise InvalidAuthority(f"the key of the CA {authority!r} is here", hint="mutua ca show")
+        key, stored = self._exported(path, record)
+        if public_key_bytes(key.public_key()) != public_key_bytes(accepted_public_key(record.certificate.public_key())):
+            raise KeyMismatch(f"the key in '{path}' is not that of the CA {authority!r}", hint="give its own key")
+        self._set(record, stored, "authority.key_imported")
+        return self._home.hierarchy.get(authority)
+
+    def reseal(self, fresh: Sealer) -> int:
+        """Seal every key in the store under another passphrase, in one transaction.
+
+        Returns:
+            How many keys there were.
+        """
+        with self._home.store.write() as connection:
+            sealed = {
+                record.id: fresh.seal(record.id, self.of(record))
+                for record in authorities.everyone(connection)
+                if record.key is not None and not record.key.startswith(TOKEN_URI)
+            }
+            for authority, stored in sealed.items():
+                authorities.set_key(connection, authority, stored)
+            digests = {authority: self.digest(stored) for authority, stored in sealed.items()}
+            self._home.record(connection, self._home.event("keys.resealed", "keys", {"keys": digests}))
+        self._home.authority.issuing.forget()
+        return len(sealed)
+
+    def digest(self, stored: str | None) -> str | None:
+        """What the audit trail keeps of where a key is, so that a change behind its back is seen."""
+        return None if stored is None else sha256(stored.encode()).hexdigest()
+
+    def _set(self, record: AuthorityRecord, stored: str | None, kind: str) -> None:
+        with self._home.store.write() as connection:
+            authorities.set_key(connection, record.id, stored)
+            self._home.record(connection, self._home.event(kind, record.id, {"key": self.digest(stored)}))
+        self._home.authority.issuing.forget()
+
+    def _exported(self, path: Path, record: AuthorityRecord) -> tuple[PrivateKey, str]:
+        """The key in a file, and what to store of it."""
+        data = read_file(path, MAX_EXPORTED_KEY_BYTES)
+        try:
+            content = json.loads(data)
+            authority, stored = content["authority"], json.dumps(content["key"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise UnreadableKey(
+                f"'{path}' is not a key that mutua exported", hint="give the file of 'mutua ca export --key'"
+            ) from None
+        if authority != record.id:
+            raise KeyMismatch(
+                f"'{path}' holds the key of the CA {str(authority)[:80]!r}",
+                hint=f"give that of {record.id!r}",
+            )
+        return self._load(record.id, stored), stored
+
+    def _load(self, authority: str, stored: str) -> PrivateKey:
+        if stored.startswith(TOKEN_URI):
+            if self._home.settings.pkcs11 is None:
+                raise UnreadableKey(
+                    f"the key of the CA {authority!r} is in a token", hint="name it in mutua.toml under [pkcs11]"
+                )
+            return self._home.token.load(authority, stored)
+        try:
+            return self._home.sealer.load(authority, stored)
+        except WrongPassphrase:
+            for sealer in self._home.other_sealers():
+                with suppress(WrongPassphrase):
+                    return sealer.load(authority, stored)
+            raise

@@ -1,0 +1,171 @@
+"""Renewal: a certificate's holder gets the next one, with the same names, client, profile and lifetime."""
+
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from mutua.ca.policy import judge
+from mutua.ca.renewal import Renewable, Successor, may_renew, superseded_due
+from mutua.errors import AlreadyRevoked, RefusedRenewal
+from mutua.home.issuing import Order
+from mutua.home.requests import Signed
+from mutua.pki.certificates import names_of, read_certificate
+from mutua.pki.crl import RevocationReason
+from mutua.pki.profiles import PROFILES
+from mutua.pki.requests import CertificateRequest, read_request
+from mutua.pki.thumbprints import x5t_s256
+from mutua.store import authorities, inventory, registry, sightings
+from mutua.store.inventory import CertificateRecord
+from mutua.tls.peer import PeerCertificate
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from mutua.home.home import Home
+
+_RENEWED = {"server", "client"}
+
+
+class Renewal:
+    """Renewals at a home: ``home.renewal``."""
+
+    def __init__(self, home: "Home") -> None:
+        self._home = home
+
+    def by_connection(self, peer: PeerCertificate, request: bytes) -> Signed:
+        """Renew the certificate that a TLS connection has proved possession of.
+
+        Args:
+            peer: of the connection that the request came over; not one that a header tells of.
+            request: a CSR in PEM or DER, for a new key or the same; what it says of names does not matter.
+
+        Raises:
+            RefusedRenewal: the certificate is none of ours, or cannot be renewed; the message says why.
+            RefusedRequest, UnreadableRequest: the request itself is no good.
+        """
+        return self._renew(peer.thumbprint, read_request(request))
+
+    def by_statement(self, statement: str) -> Signed:
+        """Renew the certificate whose key has signed a renewal statement; see ``mutua.pki.statements``.
+
+        Raises:
+            UnreadableStatement: it is no such statement.
+            RefusedRenewal, RefusedRequest, UnreadableRequest: as for ``by_connection``.
+        """
+        from mutua.pki.statements import read_statement, verify_statement  # noqa: PLC0415 -- JOSE loads slowly
+
+        thumbprint = read_statement(statement).thumbprint
+        with self._home.store.read() as connection:
+            record = inventory.by_thumbprint(connection, thumbprint)
+            if record is None:
+                raise _unknown(thumbprint)
+            issuer = _issuer(connection, record)
+        request = verify_statement(
+            statement, read_certificate(record.der), now=self._home.now(), audience=x5t_s256(issuer)
+        )
+        return self._renew(thumbprint, request)
+
+    def revoke_superseded(self) -> int:
+        """Revoke what was renewed and has had its grace, if the settings say so; how many."""
+        settings, now, revoked = self._home.settings, self._home.now(), 0
+        if not settings.revoke_superseded:
+            return 0
+        with self._home.store.read() as connection:
+            found = [
+                (each, _renewable(connection, each))
+                for each in inventory.superseded_before(connection, now - settings.renewal_grace, now)
+            ]
+        due = set(superseded_due((each for _, each in found), grace=settings.renewal_grace, now=now, enabled=True))
+        for record, _ in found:
+            if record.id in due:
+                try:
+                    with self._home.store.write() as connection:
+                        self._home.revocation.write(connection, record.thumbprint, RevocationReason.SUPERSEDED)
+                except AlreadyRevoked:
+                    continue  # another process was faster
+                revoked += 1
+        return revoked
+
+    def _renew(self, thumbprint: str, request: CertificateRequest) -> Signed:
+        with self._home.store.read() as connection:
+            record = inventory.by_thumbprint(connection, thumbprint)
+            if record is None or record.profile not in _RENEWED:
+                raise _unknown(thumbprint)
+            kept = may_renew(
+                _renewable(connection, record), grace=self._home.settings.renewal_grace, now=self._home.now()
+            )
+        policy = self._home.settings.policies[record.profile]
+        approval = judge(
+            request,
+            policy,
+            profile=kept.profile,
+            client=kept.client,
+            names=kept.names,
+            lifetime=min(kept.lifetime, policy.max_lifetime or kept.lifetime),
+            valid_now=0,  # counted where it is certain, in the transaction
+        )
+
+        def check(connection: "Connection") -> None:
+            """Nothing has happened since; and whoever renews a certificate has it in use."""
+            current = inventory.by_thumbprint(connection, thumbprint)
+            assert current is not None
+            now = self._home.now()
+            may_renew(_renewable(connection, current), grace=self._home.settings.renewal_grace, now=now)
+            sightings.put(connection, {thumbprint: now})
+
+        order = Order(
+            profile=kept.profile,
+            names=kept.names,
+            public_key=request.public_key,
+            client=kept.client,
+            common_name=approval.common_name,
+            lifetime=approval.lifetime,
+            max_valid=None if kept.client is None else policy.max_valid,
+            supersedes=record.id,
+            check=check,
+        )
+        (issued,) = self._home.authority.issuing.issue([order])
+        if issued.error is not None:
+            raise issued.error
+        return Signed(
+            certificate=issued.certificate,
+            chain=self._home.authority.chain(issued),
+            thumbprint=issued.record.thumbprint,
+            dropped=approval.dropped,
+        )
+
+
+def _renewable(connection: "Connection", record: CertificateRecord) -> Renewable:
+    """A certificate of the inventory as the rules of renewal see it."""
+    client = None if record.client is None else registry.find(connection, record.client)
+    return Renewable(
+        id=record.id,
+        profile=PROFILES[record.profile],
+        names=names_of(read_certificate(record.der)),
+        client=record.client,
+        client_state=None if client is None else client.state,
+        not_before=record.not_before,
+        not_after=record.not_after,
+        issuer_not_after=_issuer(connection, record).not_valid_after_utc,
+        revoked=record.reason,
+        successors=tuple(
+            Successor(
+                each.thumbprint,
+                each.issued_at,
+                seen=sightings.first_seen(connection, each.id) is not None,
+                revoked=each.revoked_at is not None,
+            )
+            for each in inventory.successors(connection, record.id)
+        ),
+    )
+
+
+def _issuer(connection: "Connection", record: CertificateRecord) -> x509.Certificate:
+    return next(each.certificate for each in authorities.everyone(connection) if each.id == record.authority)
+
+
+def _unknown(thumbprint: str) -> RefusedRenewal:
+    return RefusedRenewal(
+        f"the certificate {thumbprint[:60]!r} is none that this authority renews",
+        hint="an operator issues a new one: mutua cert sign, or mutua cert issue",
+    )

@@ -1,0 +1,219 @@
+"""Certificates for keys that were made elsewhere: a request is read, judged by the policy, certified, or refused."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from mutua.ca.policy import judge
+from mutua.errors import InvalidInput, MutuaError, RefusedRequest, UnreadableRequest
+from mutua.home.issuing import Order
+from mutua.pki.certificates import write_pem
+from mutua.pki.names import Name
+from mutua.pki.profiles import CLIENT, SERVER, Profile
+from mutua.pki.requests import CertificateRequest, read_request
+from mutua.store import inventory
+
+if TYPE_CHECKING:
+    from mutua.home.home import Home
+
+BATCH = 500
+"""Requests certified in one transaction by ``sign_many``: the disk is waited for once, and others not for long."""
+
+_PROFILES = {profile.name: profile for profile in (SERVER, CLIENT)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Somebody's request, and what whoever passes it on says about it.
+
+    Attributes:
+        request: a CSR in PEM or DER.
+        profile: ``client`` or ``server``.
+        client: the registered client that the certificate will prove; must be given for a client's.
+        names: certified instead of those in the request, without asking the policy.
+        lifetime: the profile's own when ``None``, as far as the policy goes.
+        authority: the id of the CA that is to sign; ``None`` for the one whose purpose fits.
+    """
+
+    request: bytes
+    profile: str = "client"
+    client: str | None = None
+    names: tuple[Name, ...] | None = None
+    lifetime: timedelta | None = None
+    authority: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A certificate that is on disk.
+
+    Attributes:
+        certificate: the new certificate.
+        chain: itself, and every CA above it but the root.
+        thumbprint: its x5t#S256.
+        dropped: what the request asked for and did not get, one line each.
+    """
+
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    thumbprint: str
+    dropped: tuple[str, ...]
+
+    def pem(self) -> bytes:
+        """The certificate and the chain behind it, in PEM."""
+        return write_pem(self.chain)
+
+
+class Requests:
+    """Certificate requests at a home: ``home.requests``."""
+
+    def __init__(self, home: "Home") -> None:
+        self._home = home
+
+    def sign(
+        self,
+        request: bytes,
+        *,
+        profile: str = "client",
+        client: str | None = None,
+        names: Sequence[Name] | None = None,
+        lifetime: timedelta | None = None,
+        authority: str | None = None,
+    ) -> Signed:
+        """Certify the key of a request. The arguments are those of ``Ask``.
+
+        Raises:
+            UnreadableRequest: it is no request, or its maker does not hold its key.
+            RefusedRequest: with every rule it breaks. UnknownClient: the registry has none of that name.
+        """
+        ask = Ask(
+            request=request,
+            profile=profile,
+            client=client,
+            names=None if names is None else tuple(names),
+            lifetime=lifetime,
+            authority=authority,
+        )
+        (answer,) = self.sign_many([ask])
+        if isinstance(answer, MutuaError):
+            raise answer
+        return answer
+
+    def sign_many(self, asks: Iterable[Ask]) -> "Iterator[Signed | MutuaError]":
+        """Certify many requests, hundreds in a transaction; the answers come in the order of the requests.
+
+        An answer is yielded only once it is on disk: a certificate, or the error that refuses one request and no
+        other.
+        """
+        remaining = iter(asks)
+        while batch := list(islice(remaining, BATCH)):
+            yield from self._sign(batch)
+
+    def _sign(self, asks: Sequence[Ask]) -> "list[Signed | MutuaError]":
+        orders: list[Order] = []
+        dropped: list[tuple[str, ...]] = []
+        places: list[int] = []
+        answers: list[Signed | MutuaError] = []
+        for place, ask in enumerate(asks):
+            try:
+                order, lost = self._judge(ask)
+            except MutuaError as error:
+                answers.append(error)
+            else:
+                answers.append(_UNANSWERED)
+                orders.append(order)
+                dropped.append(lost)
+                places.append(place)
+        for place, issued, lost in zip(places, self._home.authority.issuing.issue(orders), dropped, strict=True):
+            if issued.error is not None:
+                answers[place] = issued.error
+            else:
+                answers[place] = Signed(
+                    certificate=issued.certificate,
+                    chain=self._home.authority.chain(issued),
+                    thumbprint=issued.record.thumbprint,
+                    dropped=lost,
+                )
+        self._record_refusals(asks, answers)
+        return answers
+
+    def _judge(self, ask: Ask) -> tuple[Order, tuple[str, ...]]:
+        profile = self._profile(ask)
+        request = read_request(ask.request)
+        policy = self._home.settings.policies[ask.profile]
+        try:
+            approval = judge(
+                request,
+                policy,
+                profile=profile,
+                client=ask.client,
+                names=ask.names,
+                lifetime=ask.lifetime,
+                valid_now=0,  # counted where it is certain, in the transaction
+            )
+        except RefusedRequest:
+            self._judge_whole(ask, profile, request)
+            raise
+        order = Order(
+            profile=profile,
+            names=approval.names,
+            public_key=request.public_key,
+            client=ask.client,
+            common_name=approval.common_name,
+            lifetime=approval.lifetime,
+            authority=ask.authority,
+            max_valid=policy.max_valid if ask.client is not None else None,
+        )
+        return order, approval.dropped
+
+    def _judge_whole(self, ask: Ask, profile: Profile, request: CertificateRequest) -> None:
+        """Refuse a request that is refused anyway with the number of certificates counted too."""
+        policy, now = self._home.settings.policies[ask.profile], self._home.now()
+        valid = 0
+        if ask.client is not None and policy.max_valid is not None:
+            with self._home.store.read() as connection:
+                valid = inventory.count_valid(connection, {ask.client: policy.max_valid}, now)[ask.client]
+        judge(
+            request,
+            policy,
+            profile=profile,
+            client=ask.client,
+            names=ask.names,
+            lifetime=ask.lifetime,
+            valid_now=valid,
+        )
+
+    def _profile(self, ask: Ask) -> Profile:
+        profile = _PROFILES.get(ask.profile)
+        if profile is None:
+            raise InvalidInput(f"{ask.profile[:40]!r} is no profile for a request", hint=", ".join(_PROFILES))
+        if (profile is CLIENT) != (ask.client is not None):
+            raise InvalidInput(
+                "a client's certificate is for a client that is registered, and only that",
+                hint="--client NAME for a client's, --profile server for a server's",
+            )
+        return profile
+
+    def _record_refusals(self, asks: Sequence[Ask], answers: "Sequence[Signed | MutuaError]") -> None:
+        refused = [
+            self._home.event(
+                "request.refused",
+                ask.client or ask.profile,
+                {"code": answer.code, "profile": ask.profile, "why": answer.message[:MAX_REASON]},
+            )
+            for ask, answer in zip(asks, answers, strict=True)
+            if isinstance(answer, RefusedRequest | UnreadableRequest)
+        ]
+        if refused:
+            with self._home.store.write() as connection:
+                self._home.record(connection, *refused)
+
+
+MAX_REASON = 1000
+"""Characters of a refusal that the audit trail keeps: a hostile request cannot fill it."""
+
+_UNANSWERED = MutuaError("not answered")

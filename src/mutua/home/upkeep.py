@@ -1,0 +1,92 @@
+"""What whichever process runs does from time to time: fresh CRLs, and an end for superseded certificates."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from mutua.errors import MutuaError
+from mutua.home.home import Home
+from mutua.home.watching import Watcher
+from mutua.store import sightings
+
+LOOK_SECONDS = 0.25
+"""How soon a revocation elsewhere is on a CRL that this process makes, and a new CRL in this machine's files."""
+
+ROUND_SECONDS = 60.0
+"""How often time alone is looked at: half of the shortest life of a CRL is five minutes."""
+
+SIGHTING_SECONDS = 10.0
+"""How soon the store learns that a certificate is in use, so that the one before it cannot be renewed any more."""
+
+log = logging.getLogger("mutua.upkeep")
+
+
+class Upkeep:
+    """Keeps a home in order while a process runs.
+
+    Args:
+        path: of the home; a home of its own is opened, on a thread of its own.
+        sighted: tells which certificates a door has seen since it was last asked, by x5t#S256, and when.
+    """
+
+    def __init__(self, path: Path, sighted: Callable[[], Mapping[str, datetime]] = dict) -> None:
+        self._home = Home.open(path, actor="upkeep")
+        self._feed = self._home.store.feed()
+        self._written: dict[tuple[str, int], int] = {}
+        self._sighted = sighted
+        self._known: set[str] = set()
+        self._told = time.monotonic()
+        self._round = float("-inf")
+        self._complaint = ""
+        self._watcher = Watcher("mutua-upkeep", LOOK_SECONDS, self.look)
+
+    def start(self) -> None:
+        """Begin; the first look is at once, on this thread."""
+        self.look()
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Stop, and close the home."""
+        self._watcher.stop()
+        with suppress(MutuaError, SQLAlchemyError):
+            self._tell()
+        self._feed.close()
+        self._home.close()
+
+    def look(self) -> None:
+        """Do what is due."""
+        try:
+            if time.monotonic() - self._told >= SIGHTING_SECONDS:
+                self._tell()
+            if self._feed.changed() or time.monotonic() - self._round >= ROUND_SECONDS:
+                self._work()
+                self._round = time.monotonic()
+        except (MutuaError, SQLAlchemyError, OSError) as error:
+            if str(error) != self._complaint:
+                log.warning("upkeep waits: %s", error)
+            self._complaint = str(error)
+        else:
+            self._complaint = ""
+
+    def _tell(self) -> None:
+        """Note which certificates came into use here for the first time since this process began."""
+        self._told = time.monotonic()
+        fresh = {thumbprint: at for thumbprint, at in self._sighted().items() if thumbprint not in self._known}
+        if fresh:
+            with self._home.store.write() as connection:
+                sightings.put(connection, fresh)
+            self._known.update(fresh)
+
+    def _work(self) -> None:
+        self._home.renewal.revoke_superseded()
+        self._home.crls.publish_due()
+        published = {place: record.number for place, record in self._home.crls.everything().items()}
+        if behind := [place for place, number in published.items() if self._written.get(place) != number]:
+            # Another process, or another machine on the same store, may have made them.
+            self._home.crls.write_files(behind)
+        self._written = published
