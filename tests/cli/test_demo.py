@@ -72,7 +72,7 @@ def check_what_was_kept(kept: Path) -> None:
     lines = [json.loads(line) for line in (kept / "demo/server-api.jsonl").read_text().splitlines()]
     assert {"no_certificate", "unknown_issuer", "expired"} <= {line.get("reason") for line in lines}
     with Home.open(kept) as home:
-        assert home.verify_audit() > 0
+        assert home.audit.verify() > 0
 
 
 def test_a_client_that_is_let_in_by_nobody_but_says_so_makes_the_exit_code_1(tmp_path: Path) -> None:

@@ -72,8 +72,10 @@ def test_the_lazy_table_says_of_each_command_what_it_says_itself(name: str) -> N
         assert own.split()[:2] == summary.split()[:2], (own, summary)
     else:
         assert own.rstrip(".") == summary.split(":")[0]
-        told = summary.rstrip(".").split(": ")[1].split(", ")
-        assert sorted(told) == sorted(command.list_commands(click.Context(command)))
+        told = summary.split(": ")[1].rstrip(".").split(", ")
+        commands = command.list_commands(click.Context(command))
+        assert {*told} - {""} <= {*commands}
+        assert len(told) == len(commands) or summary.endswith(", ...")
 
 
 def test_the_overview_lists_every_command(mutua: Run) -> None:
@@ -90,7 +92,7 @@ def test_json_is_offered_under_one_name(path: tuple[str, ...]) -> None:
 def test_every_command_that_reads_or_changes_the_home_offers_json() -> None:
     without = {path for path, command in EVERY.items() if not any(each.name == "as_json" for each in command.params)}
     groups = {path for path, command in EVERY.items() if isinstance(command, click.Group)}
-    assert without - groups == {("serve",)}
+    assert without - groups == {("serve",), ("ca", "serve"), ("ca", "export"), ("ca", "passphrase")}
 
 
 def test_no_default_of_the_help_comes_from_the_environment(mutua: Run) -> None:

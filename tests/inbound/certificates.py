@@ -23,7 +23,7 @@ def present_identities(home: Home, stranger: Path) -> dict[str, Identity | None]
         home.clients.add(name, allow=["GET /**"])
     home.clients.add("narrow", allow=["GET /elsewhere/**", "POST /status"])
     revoked = authority.issue_client("revoked")
-    authority.revoke(revoked.thumbprint)
+    home.revocation.revoke(revoked.thumbprint)
     home.clients.suspend("suspended")
     woovi = home.identities.load("woovi")
     now = datetime.now(UTC)
@@ -54,7 +54,7 @@ def unregistered_identity(home: Home) -> Identity:
     """A certificate of our own CA that belongs to no client."""
     key = generate_key(KeyType.P256)
     leaf = home.authority.issue(CLIENT, [DnsName("nobody")], key.public_key())
-    return Identity(key, (leaf, home.authority.issuing.certificate))
+    return Identity(key, (leaf, home.hierarchy.issuing.certificate))
 
 
 def client_identity(
@@ -80,7 +80,7 @@ def end_entity(
     """A certificate of any profile for any time, in no inventory."""
     key = key or generate_key(KeyType.P256)
     now = datetime.now(UTC)
-    issuer = home.authority.issuing
+    issuer = home.hierarchy.issuing
     leaf: x509.Certificate = Draft(
         profile=profile,
         subject=distinguished_name(common_name=name),
@@ -90,7 +90,7 @@ def end_entity(
         serial=new_serial(),
         not_before=(from_ or now - timedelta(hours=1)).replace(microsecond=0),
         not_after=(until or now + timedelta(days=1)).replace(microsecond=0),
-    ).sign(home.authority._key(issuer))
+    ).sign(home.keys.of(issuer))
     return _unchecked(key, (leaf, issuer.certificate))
 
 

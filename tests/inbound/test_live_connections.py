@@ -25,7 +25,7 @@ def suspend(home: Home) -> None:
 
 
 def revoke(home: Home) -> None:
-    home.authority.revoke(home.identities.load("woovi").thumbprint)
+    home.revocation.revoke(home.identities.load("woovi").thumbprint)
 
 
 ENDINGS = pytest.mark.parametrize(("end", "reason"), [(suspend, "suspended"), (revoke, "revoked")])

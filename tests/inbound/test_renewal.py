@@ -103,7 +103,7 @@ def test_a_ca_that_joins_the_store_is_believed_by_the_next_connection(
 ) -> None:
     serving = serve(loop=loop)
     with Home.create(tmp_path / "other", name="Other", sealing_cost=CHEAP_SEALING) as other:
-        stranger, root = unregistered_identity(other), other.authority.root
+        stranger, root = unregistered_identity(other), other.hierarchy.root
     context = stranger.client_context(home.trust)
 
     def status() -> int | None:

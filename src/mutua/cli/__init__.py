@@ -16,7 +16,8 @@ COMMANDS = {
     "serve": ("mutua.cli.serve:serve", "Serve an ASGI application to known clients only."),
     "call": ("mutua.cli.call:call", "Make one request as an identity; explained when it fails."),
     "client": ("mutua.cli.client:client", "The known clients: add, list, show, suspend, resume."),
-    "cert": ("mutua.cli.cert:cert", "Certificates: issue, list, show, revoke."),
+    "cert": ("mutua.cli.cert:cert", "Certificates: issue, sign, list, revoke, inspect, verify, ..."),
+    "ca": ("mutua.cli.ca:ca", "The CAs: show, add, rotate, export, import, crl, serve, ..."),
     "audit": ("mutua.cli.audit:audit", "The audit trail: verify."),
 }
 

@@ -27,7 +27,7 @@ def verify(home: Home, *, as_json: bool) -> None:
     Examples:
       mutua audit verify
     """
-    count = home.verify_audit()
+    count = home.audit.verify()
     if as_json:
         json_data({"events": count, "ok": True})
     else:

@@ -31,7 +31,7 @@ def init(name: str, folder: str, key_type: KeyType, *, as_json: bool) -> None:
       MUTUA_PASSPHRASE_COMMAND="pass show mutua" mutua init "Acme Payments"
     """
     with Home.create(folder, name=name, key_type=key_type) as home:
-        root, issuing = home.authority.root, home.authority.issuing
+        root, issuing = home.hierarchy.root, home.hierarchy.issuing
         ca_file = home.path / CA_FILE
         if as_json:
             json_data(

@@ -47,16 +47,15 @@ def key_type_option(function: F) -> F:
     return option(function)
 
 
-def lifetime_option(function: F) -> F:
+def lifetime_option(text: str) -> Callable[[F], F]:
     """``--days``: given to the command as a timedelta ``lifetime``, or ``None``."""
-    option = click.option(
+    return click.option(
         "--days",
         "lifetime",
         type=click.IntRange(min=1),
         callback=lambda _context, _option, value: None if value is None else timedelta(days=value),
-        help="How long it lives; 90 when not given.",
+        help=text,
     )
-    return option(function)
 
 
 def password_from(path: str | None) -> bytes | None:

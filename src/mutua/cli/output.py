@@ -27,13 +27,15 @@ def talk(line: str = "") -> None:
 
 def json_data(value: object) -> None:
     """A JSON document, on stdout."""
-    click.echo(json.dumps(value, indent=2, default=_jsonable))
+    click.echo(json.dumps(value, indent=2, default=jsonable))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns on stdout, each as wide as its widest cell."""
-    lines = [list(headings), *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+def table(headings: Sequence[str] | None, rows: Iterable[Sequence[str]]) -> None:
+    """Columns on stdout, each as wide as its widest cell; without headings the page that follows another."""
+    lines = [[printable(cell) for cell in row] for row in rows]
+    if headings is not None:
+        lines.insert(0, list(headings))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         data("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
@@ -51,7 +53,8 @@ def day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _jsonable(value: object) -> object:
+def jsonable(value: object) -> object:
+    """What JSON has no form for, as text."""
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)

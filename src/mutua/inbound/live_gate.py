@@ -14,7 +14,6 @@ from mutua.gate.snapshot import Snapshot
 from mutua.home.home import Home
 from mutua.home.watching import Watcher
 from mutua.registry.clients import KnownClient
-from mutua.store.feed import ChangeFeed
 from mutua.tls.peer import PeerCertificate
 from mutua.tls.trust import Trust
 
@@ -49,9 +48,10 @@ class LiveGate:
     def __init__(self, home: Home) -> None:
         self._home = Home.open(home.path)
         self._max_stale = home.settings.max_stale
-        self._feed = ChangeFeed(self._home.store.path)
+        self._feed = self._home.store.feed()
         self._loading = Lock()
         self._lost = False
+        self._sighted: dict[str, datetime] = {}
         try:
             self._trust = self._home.trust
             self._feed.changed()
@@ -79,7 +79,12 @@ class LiveGate:
             if isinstance(found, Refusal):
                 return found
             who = view.identified[found.known.thumbprint] = found
+            self._sighted[found.known.thumbprint] = datetime.now(UTC)
         return authorize(who, request)
+
+    def sighted(self) -> dict[str, datetime]:
+        """Which certificates were identified since the last call, by x5t#S256, and when."""
+        return {thumbprint: self._sighted.pop(thumbprint) for thumbprint in tuple(self._sighted)}
 
     def close(self) -> None:
         """Stop watching and close the store."""

@@ -6,7 +6,6 @@ with its address on every event loop, and its alert has time to leave.
 """
 
 import asyncio
-import errno
 import gc
 import logging
 import os
@@ -25,11 +24,13 @@ except ImportError as error:
 
     raise MissingExtra("the server is not installed", hint="pip install 'mutua[serve]'") from error
 
-from mutua.errors import AddressInUse, InvalidAddress, MutuaError
+from mutua.errors import MutuaError
 from mutua.home.home import Home
+from mutua.home.upkeep import Upkeep
 from mutua.inbound.access_log import log_handshake
 from mutua.inbound.asgi import Application, KnownClients
 from mutua.inbound.connection import CONNECTION, Connection
+from mutua.inbound.listening import bind
 from mutua.inbound.live_gate import LiveGate
 from mutua.inbound.live_identity import LiveIdentity
 from mutua.reasons import Reason
@@ -227,30 +228,15 @@ def serve(
         with Home.open(home) as opened:
             serve(app, identity=identity, home=opened, host=host, port=port, loop=loop, on_start=on_start)
         return
-    with _bind(host, port) as listener, closing(LiveGate(home)) as gate:
+    with (
+        bind(host, port) as listener,
+        closing(LiveGate(home)) as gate,
+        closing(Upkeep(home.path, gate.sighted)) as upkeep,
+    ):
         source = _source(home, identity)
+        upkeep.start()
         with closing(LiveIdentity(source, lambda: gate.trust)) as live:
             Door(DoorConfig(app, gate, loop=loop), listener, live, on_start).run()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = infos[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError) as error:
-        raise InvalidAddress(f"cannot listen on {host!r}: {error}", hint="give --host 127.0.0.1") from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise AddressInUse(
-                f"the port {port} on {host} is in use", hint=f"give another one: --port {port + 1}"
-            ) from None
-        raise InvalidAddress(f"cannot listen on {host}:{port}: {error.strerror}", hint="try another port") from None
-    return listener
 
 
 def _source(home: Home, identity: Identity | str | os.PathLike[str]) -> Identity | Path:

@@ -7,8 +7,13 @@ from mutua.cli.lazy import LazyGroup
 COMMANDS = {
     "issue": ("mutua.cli.cert.issue:issue", "Make a key and a certificate, as an identity of the home."),
     "list": ("mutua.cli.cert.list:list_", "List the certificates that were issued, the newest first."),
+    "sign": ("mutua.cli.cert.sign:sign", "Certify the key of a request that somebody else made."),
     "show": ("mutua.cli.cert.show:show", "Show one certificate of the inventory."),
+    "export": ("mutua.cli.cert.export:export", "Write a certificate or an identity in the format that somebody takes."),
+    "inspect": ("mutua.cli.cert.inspect:inspect_", "Say what is in a file: certificates, requests, CRLs, keys."),
     "revoke": ("mutua.cli.cert.revoke:revoke", "Refuse a certificate from now on."),
+    "release": ("mutua.cli.cert.release:release", "Let a certificate on hold be used again."),
+    "verify": ("mutua.cli.cert.verify:verify", "Verify a chain, and list everything that is wrong with it."),
 }
 
 

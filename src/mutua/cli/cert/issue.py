@@ -18,7 +18,8 @@ from mutua.pki.keys import KeyType
 @click.option("--identity", metavar="NAME", help="The identity to write; the first of NAMES when not given.")
 @click.option("--force", is_flag=True, help="Replace an identity of that name.")
 @key_type_option
-@lifetime_option
+@click.option("--ca", "authority", metavar="NAME", help="The CA that signs; the one for the purpose when not given.")
+@lifetime_option("How long it lives; 90 when not given.")
 @home_option
 @json_option
 def issue(
@@ -27,6 +28,7 @@ def issue(
     names: tuple[str, ...],
     identity: str | None,
     key_type: KeyType,
+    authority: str | None,
     lifetime: timedelta | None,
     *,
     force: bool,
@@ -48,10 +50,8 @@ def issue(
     target = (identity or names[0]).lower()
     if not force and os.path.lexists(home.identities.path(target)):
         raise AlreadyExists(f"the identity {target!r} is there already", hint="give --force to replace it")
-    if profile == "server":
-        made = home.authority.issue_server(*names, key_type=key_type, lifetime=lifetime)
-    else:
-        made = home.authority.issue_client(names[0], *names[1:], key_type=key_type, lifetime=lifetime)
+    issue_to = home.authority.issue_server if profile == "server" else home.authority.issue_client
+    made = issue_to(*names, key_type=key_type, lifetime=lifetime, authority=authority)
     folder = home.identities.save(target, made, replace=force)
     if as_json:
         json_data(

@@ -38,5 +38,9 @@ def record_json(record: CertificateRecord, home: Home) -> dict[str, object]:
         "not_after": record.not_after,
         "issued_at": record.issued_at,
         "revoked_at": record.revoked_at,
+        "reason": record.reason,
+        "invalid_since": record.invalid_since,
+        "shard": record.shard,
+        "superseded": record.superseded,
         "state": record.state(home.now()).value,
     }

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from mutua.ca.hierarchy import draft_root
 from mutua.ca.issuance import draft_end_entity
 from mutua.cli.demo.cases import KNOWN, Role, Site
-from mutua.errors import UnreadableKey
 from mutua.home.home import CA_FILE, Home
 from mutua.pki.draft import Draft, distinguished_name
 from mutua.pki.keys import PrivateKey
@@ -81,7 +80,7 @@ class Cast:
         self._enter(Role.PARTNER, "", home.authority.issue_client(Role.PARTNER))
         key = generate_key()
         leaf = home.authority.issue(CLIENT, [DnsName("unregistered.example")], key.public_key())
-        self._enter(Role.UNREGISTERED, "", Identity(key, (leaf, home.authority.issuing.certificate)))
+        self._enter(Role.UNREGISTERED, "", Identity(key, (leaf, home.hierarchy.issuing.certificate)))
 
     def cast(self, client: str, *, live: bool) -> None:
         """Make what one client shows: certificates of its own, by whose thumbprints the server's lines are found.
@@ -123,9 +122,7 @@ class Cast:
 
     def _expired(self, name: str) -> Identity:
         """A certificate of the home's own CA that ended yesterday. ``Authority`` would never issue one."""
-        issuing = self._home.authority.issuing
-        if issuing.sealed_key is None:
-            raise UnreadableKey(f"the key of {issuing.id!r} is not in this store", hint="run the demo again")
+        issuing = self._home.hierarchy.issuing
         now = self._home.now().replace(microsecond=0)
         key = generate_key()
         draft = Draft(
@@ -138,7 +135,7 @@ class Cast:
             not_before=now - timedelta(days=31),
             not_after=now - timedelta(days=1),
         )
-        leaf = draft.sign(self._home.sealer.unseal(issuing.id, issuing.sealed_key))
+        leaf = draft.sign(self._home.keys.of(issuing))
         return Identity(key, (leaf, issuing.certificate))
 
 

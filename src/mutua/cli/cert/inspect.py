@@ -1,0 +1,85 @@
+"""``mutua cert inspect``."""
+
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from mutua.cli import complain
+from mutua.cli.cert.description import sections, summary
+from mutua.cli.exits import ExitCode, exit_code
+from mutua.cli.options import json_option, password_from
+from mutua.cli.output import data, facts, json_data, printable
+from mutua.cli.passwords import asked_password
+from mutua.doctor.inspection import Description, inspect
+from mutua.errors import EncryptedKey, MutuaError, UnreadableFile
+from mutua.pki.contents import MAX_CONTENTS_BYTES, Content, read_contents
+from mutua.tls.files import read_file
+
+STANDARD_INPUT = "-"
+
+
+@click.command(name="inspect")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--password-file", metavar="FILE", help="Opens encrypted keys and PKCS#12 files; asked for otherwise.")
+@json_option
+def inspect_(files: tuple[str, ...], password_file: str | None, *, as_json: bool) -> int:
+    """Say what is in a file: certificates, requests, CRLs, keys, PKCS#12, PKCS#7, in PEM or DER.
+
+    FILE is '-' for standard input. Nothing is verified but a request's own signature, and no private key is shown.
+    Of several files each is told of; exits with 3 when one of them cannot be read.
+
+    \b
+    Examples:
+      mutua cert inspect chain.pem
+      mutua cert inspect bank.p12 --password-file password.txt
+      mutua cert inspect request.csr crl.der partner.p7b --json
+      mutua cert inspect - < chain.pem
+    """
+    password, now = password_from(password_file), datetime.now(UTC)
+    told: list[dict[str, object]] = []
+    result = ExitCode.OK
+    for file in files:
+        try:
+            found = inspect(_contents(file, password), now)
+        except MutuaError as error:
+            # The error of a file that cannot be opened names it already.
+            place = "" if isinstance(error, UnreadableFile) else f"{file}: "
+            complain(f"{place}{error.message}", error.hint, f"docs/errors.md#{error.code}")
+            told.append({"file": file, "error": error.code})
+            result = exit_code(error)
+            continue
+        told.append({"file": file, "contents": found})
+        if not as_json:
+            _tell(file, found)
+    if as_json:
+        json_data(told)
+    return result
+
+
+def _contents(file: str, password: bytes | None) -> tuple[Content, ...]:
+    content = _read(file)
+    try:
+        return read_contents(content, password)
+    except EncryptedKey:
+        asked = asked_password(printable(file)) if password is None and file != STANDARD_INPUT else None
+        if asked is None:
+            raise
+        return read_contents(content, asked)
+
+
+def _read(file: str) -> bytes:
+    if file != STANDARD_INPUT:
+        return read_file(file, MAX_CONTENTS_BYTES)
+    content = sys.stdin.buffer.read(MAX_CONTENTS_BYTES + 1)
+    if len(content) > MAX_CONTENTS_BYTES:
+        raise UnreadableFile(f"there are more than {MAX_CONTENTS_BYTES} bytes", hint="give the file itself")
+    return content
+
+
+def _tell(file: str, found: list[Description]) -> None:
+    data(f"{printable(file)}: {summary(found)}")
+    for section in sections(found):
+        data()
+        facts(section)
+    data()

@@ -1,0 +1,143 @@
+"""What ``mutua cert export`` writes in another format: found by name, as a file, or in the inventory."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from mutua.cli.output import printable
+from mutua.cli.passwords import asked_password
+from mutua.errors import EncryptedKey, MutuaError, UnknownCertificate, UnknownIdentity, UnreadableCertificate
+from mutua.home.home import CA_FILE, Home
+from mutua.home.identities import Identities
+from mutua.home.settings import SETTINGS_FILE
+from mutua.pki.certificates import MAX_BUNDLE_BYTES, read_certificate, read_certificates
+from mutua.pki.chains import leaf_of
+from mutua.pki.contents import CertificateContent, Pkcs7Content, read_contents
+from mutua.pki.keys import PrivateKey
+from mutua.pki.pem import looks_like_pem, pem_blocks
+from mutua.pki.pkcs12 import looks_like_pkcs12
+from mutua.tls.files import read_file
+from mutua.tls.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something to export.
+
+    Attributes:
+        name: how a file of it is called, without its ending.
+        chain: the certificate and those above it, in order.
+        key: its private key, or ``None`` where only the certificate is known.
+        ca: whom to believe: the CAs of the home it is from; empty where it is from elsewhere.
+        holder: the identity of the home that has the key, where it was found by its certificate.
+        of_inventory: whether it was.
+    """
+
+    name: str
+    chain: tuple[x509.Certificate, ...]
+    key: PrivateKey | None = None
+    ca: tuple[x509.Certificate, ...] = ()
+    holder: str | None = None
+    of_inventory: bool = False
+
+
+def find_source(text: str, folder: Path, *, key: str | None, password: bytes | None) -> Source:
+    """Find what was named: an identity of the home before a file, a file before a certificate of the inventory.
+
+    Args:
+        text: a name, a path, or the first 6 characters or more of a thumbprint or serial number.
+        folder: the home; it need not be there for a file.
+        key: the file of the private key, where it is not in the file itself.
+        password: opens an encrypted key or PKCS#12 file; asked for otherwise.
+
+    Raises:
+        UnknownCertificate: it is none of the three.
+        Unreadable: it is there and cannot be read.
+    """
+    identities = Identities(folder / "identities")
+    try:
+        path = identities.find(text)
+    except UnknownIdentity:
+        return _from_inventory(text, folder)
+    if path.parent == identities.folder and key is None:
+        identity = Identity.load(path)
+        return Source(text.replace("*", "_"), identity.chain, identity.key, _ca(folder))
+    return _from_file(path, key, password)
+
+
+def _from_inventory(text: str, folder: Path) -> Source:
+    if not (folder / SETTINGS_FILE).is_file():
+        raise UnknownCertificate(
+            f"{text[:80]!r} is no file, and there is no home at '{folder}'", hint="check the path, or give --home DIR"
+        )
+    with Home.open(folder) as home:
+        try:
+            record = home.authority.certificate(text)
+        except UnknownCertificate as error:
+            raise UnknownCertificate(
+                f"{text[:80]!r} is no identity of the home, no file, and no certificate of the inventory",
+                hint=error.hint,
+            ) from None
+        above = home.hierarchy.above(home.hierarchy.get(record.authority))
+        holder = next((name for name in home.identities.names() if _holds(home, name, record.thumbprint)), None)
+        ca = home.trust.anchors
+    chain = (read_certificate(record.der), *above)
+    return Source(f"certificate-{record.thumbprint[:8]}", chain, None, ca, holder, of_inventory=True)
+
+
+def _holds(home: Home, name: str, thumbprint: str) -> bool:
+    """Whether an identity of the home has this certificate; a damaged one has none."""
+    with suppress(MutuaError):
+        return home.identities.load(name).thumbprint == thumbprint
+    return False
+
+
+def _from_file(path: Path, key: str | None, password: bytes | None) -> Source:
+    try:
+        return _read_source(path, key, password)
+    except EncryptedKey as error:
+        asked = asked_password(printable(str(path))) if password is None else None
+        if asked is None:
+            raise EncryptedKey(error.message, hint="give its password with --source-password-file FILE") from None
+        return _read_source(path, key, asked)
+
+
+def _read_source(path: Path, key: str | None, password: bytes | None) -> Source:
+    if path.is_dir():
+        identity = Identity.load(path, key=key, password=password)
+        return Source(path.resolve().name, identity.chain, identity.key)
+    content = read_file(path, MAX_BUNDLE_BYTES)
+    if key is not None or _has_key(content):
+        identity = Identity.load(content, key=key, password=password)
+        return Source(path.stem, identity.chain, identity.key)
+    found: list[x509.Certificate] = []
+    for each in read_contents(content):
+        if isinstance(each, CertificateContent):
+            found.append(each.certificate)
+        elif isinstance(each, Pkcs7Content):
+            found.extend(each.certificates)
+    if not found:
+        raise UnreadableCertificate(f"there is no certificate in '{path}'", hint=f"mutua cert inspect '{path}'")
+    return Source(path.stem, _in_order(found))
+
+
+def _has_key(content: bytes) -> bool:
+    if not looks_like_pem(content):
+        return looks_like_pkcs12(content)
+    return any(block.label.endswith("PRIVATE KEY") for block in pem_blocks(content))
+
+
+def _in_order(certificates: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """From the leaf upwards, going by names; what belongs to no such chain comes behind it."""
+    above = {each.subject: each for each in certificates}
+    chain = [leaf_of(certificates)]
+    while (issuer := above.pop(chain[-1].issuer, None)) is not None and issuer not in chain:
+        chain.append(issuer)
+    return (*chain, *(each for each in certificates if each not in chain))
+
+
+def _ca(folder: Path) -> tuple[x509.Certificate, ...]:
+    return read_certificates(read_file(folder / CA_FILE, MAX_BUNDLE_BYTES))

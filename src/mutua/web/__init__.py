@@ -1,0 +1,1 @@
+"""The control plane: what others ask an authority over HTTP."""
