@@ -145,7 +145,7 @@ def test_every_kind_of_key_we_make_may_be_asked_for_by_default(kind: KeyType) ->
         (["rsa3072"], {KeyType.RSA3072, KeyType.RSA4096}),
         (["rsa4096", "p256"], {KeyType.RSA4096, KeyType.P256}),
     ],
-    ids=str,
+    ids=["p256", "p384 and ed25519", "rsa", "rsa3072", "rsa4096 and p256"],
 )
 def test_only_the_kinds_of_key_that_are_listed(keys: list[str], allowed: set[KeyType], kind: KeyType) -> None:
     policy = {"names": ["{client}"], "keys": keys}

@@ -11,9 +11,7 @@ from mutua.ca.revocation import (
     HOLD,
     MAX_CRL_LIFE,
     MIN_CRL_LIFE,
-    REASONS,
     accepted_base,
-    accepted_reason,
     addresses,
     allowed_reasons,
     is_due,
@@ -45,19 +43,6 @@ def revoked(reason: RevocationReason = RevocationReason.SUPERSEDED, *, ago: time
 
 
 # Reasons
-
-
-def test_the_reasons_are_typed_and_stored_as_plain_text() -> None:
-    assert [type(text) for text in REASONS] == [str] * 8
-    assert [accepted_reason(text) for text in REASONS] == list(RevocationReason)
-
-
-@pytest.mark.parametrize("text", ["", "lost", "KEY_COMPROMISE", "remove_from_crl", "aa_compromise", "x" * 1000])
-def test_another_word_is_no_reason(text: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        accepted_reason(text)
-    assert len(str(refused.value)) < 120
-    assert "key_compromise" in refused.value.hint
 
 
 def test_a_lost_key_is_called_by_whose_it_was_and_a_ca_is_never_on_hold() -> None:

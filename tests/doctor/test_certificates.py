@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import utils
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from mutua.ca.hierarchy import Purpose
-from mutua.doctor.certificates import _REMEDIES, Question, Verdict, examine
+from mutua.doctor.certificates import Question, Verdict, examine
+from mutua.doctor.remedies import REMEDIES
 from mutua.errors import UnreadableCertificate
 from mutua.pki.certificates import write_pem
 from mutua.pki.names import parse_name
@@ -37,6 +39,7 @@ from tests.pki.crafted import (
     make,
     rsa_key,
     signed_again,
+    tlv,
     usage,
 )
 
@@ -124,9 +127,10 @@ def test_each_finding_says_which_certificate_what_why_and_what_next() -> None:
 def test_every_code_has_a_remedy_a_row_in_the_docs_and_a_case() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT_FOLDER / "docs" / "verifying.md").read_text(), re.MULTILINE)
     met = {finding.code for case in EVERY for finding in case.examine().findings}
-    elsewhere = {"too_complex", "duplicate_serial", "duplicate_certificate", "unsupported_signature"}
-    assert sorted(rows) == sorted(_REMEDIES)
-    assert met | elsewhere == _REMEDIES.keys()
+    elsewhere = {"too_complex", "duplicate_serial", "unsupported_signature", "not_in_inventory"}
+    elsewhere |= {"duplicate_certificate", "leaf_is_ca"}
+    assert sorted(rows) == sorted(REMEDIES)
+    assert met | elsewhere == REMEDIES.keys()
 
 
 def test_a_missing_issuer_is_told_by_name_key_identifier_and_address() -> None:
@@ -241,21 +245,45 @@ def test_what_was_not_asked_about_revocation_is_not_claimed() -> None:
 
 
 def test_the_inventory_of_a_home_speaks_for_its_own_cas_and_no_others() -> None:
-    home: dict[str, Any] = {"authorities": frozenset({ISSUING.certificate})}
+    home = of_home(LEAF)
     assert verdict([LEAF, ISSUING], **home).revocation == (("the home's inventory",), (), ())
     assert verdict([LEAF, ISSUING], crls=(crl(ROOT),), **home).valid
     (missing,) = verdict([LEAF, ISSUING], crls=(crl(ISSUING),), **home).findings
     assert (missing.code, missing.certificate) == ("crl_missing", ISSUING.certificate)
 
 
+@pytest.mark.parametrize("code", ["revoked", "on_hold"])
 @pytest.mark.parametrize("revoked", [LEAF, ISSUING], ids=["leaf", "CA"])
-def test_what_the_inventory_calls_revoked_is_revoked(revoked: Made) -> None:
-    home: dict[str, Any] = {
-        "authorities": frozenset({ISSUING.certificate}),
-        "revoked": frozenset({x5t_s256(revoked.certificate)}),
-    }
+def test_what_the_inventory_calls_revoked_is_revoked(revoked: Made, code: str) -> None:
+    home = of_home(LEAF)
+    home["inventory"][x5t_s256(revoked.certificate)] = code
     (finding,) = verdict([LEAF, ISSUING], **home).findings
-    assert (finding.code, finding.certificate) == ("revoked", revoked.certificate)
+    assert (finding.code, finding.certificate) == (code, revoked.certificate)
+
+
+def test_a_signature_that_is_rewritten_and_still_verifies_does_not_escape_the_inventory() -> None:
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
+    r, s = utils.decode_dss_signature(LEAF.certificate.signature)
+    other = utils.encode_dss_signature(r, order - s)
+    der, inner = LEAF.certificate.public_bytes(Encoding.DER), LEAF.certificate.tbs_certificate_bytes
+    algorithm = der[der.index(inner) + len(inner) :][:12]
+    rewritten = Made(LEAF.key, x509.load_der_x509_certificate(tlv(0x30, inner + algorithm + tlv(3, b"\0" + other))))
+    rewritten.certificate.verify_directly_issued_by(ISSUING.certificate)
+    home = of_home(LEAF)
+    home["inventory"][x5t_s256(LEAF.certificate)] = "revoked"
+    (finding,) = verdict([rewritten, ISSUING], **home).findings
+    assert finding.code == "not_in_inventory"
+
+
+def test_what_a_home_did_not_record_can_be_covered_by_a_crl() -> None:
+    assert [finding.code for finding in verdict([LEAF, ISSUING], **of_home()).findings] == ["not_in_inventory"]
+    assert verdict([LEAF, ISSUING], crls=(crl(ISSUING), crl(ROOT)), **of_home()).valid
+
+
+def of_home(*recorded: Made) -> dict[str, Any]:
+    """Part of a question: the home has the issuing CA, and of its certificates these."""
+    inventory = {x5t_s256(each.certificate): "" for each in recorded}
+    return {"authorities": frozenset({ISSUING.certificate}), "inventory": inventory}
 
 
 def test_nothing_to_verify_is_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,9 +30,11 @@ from tests.pki.crafted import (
     NOW,
     ROOT,
     SHA256_RSA,
+    Extensions,
     Made,
     altered,
     constraints,
+    costly,
     crl,
     key_called,
     make,
@@ -109,9 +112,13 @@ def test_of_any_heap_mutua_takes_nothing_for_valid_that_openssl_refuses(peer: Ca
         heap = Case("heap", [*case.given, *more], trusted=[*case.trusted, *trusted], purpose=case.purpose,
                     crls=[*case.crls, *lists] if case.crls else [])  # fmt: skip
         verdict = heap.examine()
-        if verdict.valid and verdict.path[0] == case.given[0].certificate:
+        if verdict.valid:
+            # The path alone: of several certificates of one CA OpenSSL tries the first and no other.
+            known = {each.certificate: each for each in (*heap.given, *heap.trusted)}
+            *given_, root = [known[each] for each in verdict.path]
+            alone = replace(heap, given=given_ or [root], trusted=[root])
             with TemporaryDirectory() as folder:
-                accepted, said = by_openssl(openssl, heap, Path(folder))
+                accepted, said = by_openssl(openssl, alone, Path(folder))
             assert accepted, said
 
     compare()
@@ -149,6 +156,20 @@ def test_a_signature_of_an_unknown_kind_is_not_believed() -> None:
     strange = SHA256_RSA[:-1] + b"\x7f"
     leaf = altered(make("leaf", root, ca=False), SHA256_RSA, strange, rsa_key(), SHA256())
     assert [finding.code for finding in judge([leaf.certificate], trusted=[root]).findings] == ["unsupported_signature"]
+
+
+def test_nothing_is_checked_with_a_key_that_makes_it_costly_and_it_is_said() -> None:
+    ca = costly()
+    leaf = make("leaf", ca, ca=False, change=by_key_of(ca))
+    seen = judge([leaf.certificate, ca.certificate], crls=(crl(ca), crl(ROOT)))
+    codes = [finding.code for finding in seen.findings]
+    assert codes == ["unsupported_signature", "crl_bad_signature", "unsupported_key"]
+
+
+def by_key_of(ca: Made) -> Extensions:
+    """An AuthorityKeyIdentifier as it should be, although another key signs."""
+    own = ca.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return {x509.AuthorityKeyIdentifier: (x509.AuthorityKeyIdentifier(own.digest, None, None), False)}
 
 
 def judge(

@@ -105,6 +105,13 @@ def unknown(*, critical: bool) -> Extensions:
     return {x509.UnrecognizedExtension: (UNKNOWN, critical)}
 
 
+def by_serial(issuer: Made, serial: int) -> Extensions:
+    """An AuthorityKeyIdentifier that names the issuer's certificate besides its key."""
+    key, name = x509.SubjectKeyIdentifier.from_public_key(issuer.key.public_key()), issuer.certificate.issuer
+    value = x509.AuthorityKeyIdentifier(key.digest, [DIRECTORY(name)], serial)
+    return {x509.AuthorityKeyIdentifier: (value, False)}
+
+
 def deep() -> list[Made]:
     line = [ROOT]
     for number in range(chains.MAX_DEPTH - 1):
@@ -145,6 +152,8 @@ GOOD = [
     Case("a CA for servers above a server", [*server(DNS("x.example"), issuer=ONLY_SERVERS)[:1], ONLY_SERVERS],
          purpose=Purpose.SERVER),
     Case("an unknown extension that is not critical", below(ISSUING, change=unknown(critical=False))),
+    Case("an issuer named by its serial number",
+         below(ISSUING, change=by_serial(ISSUING, ISSUING.certificate.serial_number))),
     Case("permitted names", below(make("Bound", ROOT, change=constraints(
         [DNS("acme.example"), IP("10.0.0.0/8"), MAIL("acme.example"), URI(".acme.example"), DIRECTORY(dn("O=Acme"))])),
         subject="O=Acme/CN=leaf", names=[DNS("api.acme.example"), IP("10.1.1.1"), MAIL("ops@acme.example"),
@@ -236,6 +245,8 @@ BAD = [
          [leaf(Made(key_called("forger"), ISSUING.certificate), change=by(ISSUING)), ISSUING], ["bad_signature"]),
     Case("an altered name", [tampered(leaf(subject="CN=woovi"), b"woovi", b"wooVi"), ISSUING], ["bad_signature"]),
     Case("a key identifier of another key", below(ISSUING, change=by(ROOT)), ["key_identifier_mismatch"]),
+    Case("the serial number of another CA certificate", below(ISSUING, change=by_serial(ISSUING, 1)),
+         ["key_identifier_mismatch"]),
     Case("an untrusted root", [*PLAIN, ROOT], ["untrusted_root"], trusted=[OLD]),
     Case("a missing intermediate", [LEAF], ["issuer_missing"]),
     Case("an intermediate is trusted and its root is not", [LEAF], ["trusted_but_no_root"], trusted=[ISSUING]),
@@ -323,6 +334,7 @@ OPPOSITE: dict[str, tuple[tuple[str, ...], str]] = {
     "a CA without KeyUsage": (("gnutls",), "it does not hold certificates to the form of RFC 5280"),
     "BasicConstraints that are not critical": (("gnutls",), "it does not hold certificates to the form of RFC 5280"),
     "keyCertSign without being a CA": (("gnutls",), "it does not hold certificates to the form of RFC 5280"),
+    "the serial number of another CA certificate": (("gnutls",), "it does not compare it; OpenSSL refuses the issuer"),
     "an intermediate is trusted and its root is not": (("gnutls",), "any trusted CA ends its paths; OpenSSL's, a root"),
     "too many CAs": (("openssl", "gnutls"), "they go up to 100 and 16: our bound is lower, for it bounds the work"),
     "a name that is not permitted: https://evil.example/": (("gnutls",), "it does not process constraints of URIs"),

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from mutua.errors import UnreadableCertificate
 from mutua.pki.foreign import parsing
-from mutua.pki.keys import KeyType, PrivateKey, signature_hash
+from mutua.pki.keys import MAX_RSA_EXPONENT_BITS, KeyType, PrivateKey, signature_hash
 from mutua.pki.randomness import generate_key, new_serial
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -205,6 +205,18 @@ def endless(issuer: Made) -> Crl:
     header = 2 + (inner[1] & 0x7F if inner[1] & 0x80 else 0)
     shorter = tlv(0x30, inner[header:].replace(until, b""))
     return x509.load_der_x509_crl(signed_again(der, inner, inner, shorter, issuer.key))
+
+
+def costly() -> Made:
+    """A CA below the root, its key of RSA with an exponent that makes each check slow. The private key is another's."""
+    numbers = rsa.RSAPublicNumbers((1 << MAX_RSA_EXPONENT_BITS) + 1, rsa_key().public_key().public_numbers().n)
+    builder = x509.CertificateBuilder(dn("Root"), dn("Costly"), numbers.public_key(), 1, NOW - DAY, NOW + DAY)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    builder = builder.add_extension(usage("key_cert_sign", "crl_sign"), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(numbers.public_key()), critical=False)
+    above = x509.AuthorityKeyIdentifier.from_issuer_public_key(ROOT.key.public_key())
+    builder = builder.add_extension(above, critical=False)
+    return Made(key_called("Costly"), builder.sign(ROOT.key, SHA256()))
 
 
 ROOT = make("Root")

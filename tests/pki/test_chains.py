@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from mutua.pki import chains
@@ -15,7 +15,6 @@ from mutua.pki.chains import Ending, Link, Path, Search
 from mutua.pki.keys import KeyType
 from mutua.pki.randomness import generate_key
 from tests.pki.crafted import (
-    DAY,
     ISSUING,
     LEAF,
     NOW,
@@ -26,7 +25,7 @@ from tests.pki.crafted import (
     Made,
     altered,
     by,
-    dn,
+    costly,
     key_called,
     make,
     rsa_key,
@@ -108,6 +107,7 @@ def test_a_root_is_reached_through_the_certificate_that_the_old_key_made_for_the
     rolled = make("Root", ROOT, key=key_called("new"))
     leaf = make("leaf", new, ca=False)
     assert on(only(leaf, [rolled], [ROOT])) == ["leaf", "Root", "Root"]
+    assert only(leaf, [], [rolled]).ending is Ending.ISSUER_MISSING, "self-issued, and no root"
     assert search(leaf, [rolled, new], [ROOT, new])[1][0].certificates[-1] == new.certificate
 
 
@@ -149,13 +149,15 @@ def test_hundreds_of_one_name_and_one_key_end_within_the_bounds(trusted: list[Ma
     assert not [path for path in paths if path.ending is Ending.ROOT]
 
 
-def test_hundreds_of_one_name_and_many_keys_end_within_the_bounds() -> None:
+def test_no_more_signatures_are_checked_than_the_bound() -> None:
     hidden: Extensions = {x509.SubjectKeyIdentifier: None}
-    keys = [generate_key(KeyType.ED25519) for _ in range(99)]
-    many = [make("Issuing", ROOT, key=key, change=hidden) for key in keys * 3]
-    search_, paths = search(LEAF, many, [ROOT])
+    keys = [generate_key(KeyType.ED25519) for _ in range(chains.MAX_SIGNATURE_CHECKS + 1)]
+    *many, last = [make("Issuing", ROOT, key=key, change=hidden) for key in keys]
+    search_, paths = search(LEAF, many, [ROOT, last])
     assert (search_.exhausted, [path.ending for path in paths]) == (True, [Ending.GAVE_UP])
-    assert checks(search_) <= chains.MAX_SIGNATURE_CHECKS
+    assert checks(search_) == chains.MAX_SIGNATURE_CHECKS
+    spared, paths = search(LEAF, many[2:], [ROOT, last])
+    assert (spared.exhausted, paths[0].links[0]) == (False, Link.BROKEN)
 
 
 def test_a_mesh_of_cas_that_all_certify_each_other_ends_and_the_way_out_is_found_first() -> None:
@@ -180,10 +182,7 @@ def test_no_more_certificates_are_looked_at_than_the_bound() -> None:
 
 
 def test_no_signature_is_checked_with_a_key_that_makes_it_costly() -> None:
-    numbers = rsa.RSAPublicNumbers((1 << chains.MAX_EXPONENT_BITS) + 1, rsa_key().public_key().public_numbers().n)
-    costly = make("Costly")
-    builder = x509.CertificateBuilder(dn("Root"), dn("Costly"), numbers.public_key(), 1, NOW - DAY, NOW + DAY)
-    ca = Made(costly.key, builder.sign(ROOT.key, SHA256()))
+    ca = costly()
     leaf = make("leaf", ca, ca=False, change={x509.AuthorityKeyIdentifier: None})
     path = only(leaf, [ca], [ROOT])
     assert path.links == (Link.UNVERIFIABLE, Link.VERIFIED)
@@ -194,6 +193,18 @@ def test_a_signature_with_a_broken_hash_is_not_believed() -> None:
     made = altered(make("leaf", root, ca=False), SHA256_RSA, SHA1_RSA, rsa_key(), SHA1())
     assert only(made, [], [root]).links == (Link.UNVERIFIABLE,)
     assert chains.weakness(made.certificate) == "sha1"
+
+
+def test_a_signature_whose_last_bits_are_called_unused_is_broken() -> None:
+    even = next(
+        made for made in iter(lambda: make("leaf", ISSUING, ca=False), None) if not made.certificate.signature[-1] & 1
+    )
+    der = bytearray(even.certificate.public_bytes(Encoding.DER))
+    der[-len(even.certificate.signature) - 1] = 1
+    loose = x509.load_der_x509_certificate(bytes(der))
+    loose.verify_directly_issued_by(ISSUING.certificate)  # cryptography takes it
+    assert only(even, [ISSUING], [ROOT]).links == (Link.VERIFIED, Link.VERIFIED)
+    assert only(Made(even.key, loose), [ISSUING], [ROOT]).links == (Link.BROKEN, Link.VERIFIED)
 
 
 def test_the_leaf_is_what_issued_none_of_the_others() -> None:

@@ -1,7 +1,9 @@
+import math
 from collections.abc import Callable
+from functools import reduce
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, x25519
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mutua.errors import EncryptedKey, UnreadableKey, WrongPassword
+from mutua.pki.der import encode
 from mutua.pki.keys import (
     MAX_KEY_BYTES,
     KeyType,
@@ -20,9 +23,12 @@ from mutua.pki.keys import (
     describe_key,
     public_key_bytes,
     read_private_key,
+    rounds_of_private_key,
     signature_hash,
     write_private_key,
 )
+from mutua.pki.pem import write_pem_block
+from tests.pki import bombs
 from tests.pki.hierarchy import key_of
 
 KINDS = list(KeyType)
@@ -142,14 +148,98 @@ def test_a_damaged_rsa_key_is_refused() -> None:
         read_private_key(bytes(data))
 
 
-def test_an_rsa_key_that_would_take_hours_to_check_is_refused_by_its_size() -> None:
-    # Two Mersenne primes: OpenSSL would prove them prime, each with more than a hundred rounds.
-    p, q, e = 2**44497 - 1, 2**21701 - 1, 65537
-    d = pow(e, -1, (p - 1) * (q - 1))
-    members = (0, p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))
-    content = b"".join(der(0x02, number.to_bytes(number.bit_length() // 8 + 1)) for number in members)
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "a count": lambda: bombs.encrypted_key(bombs.pbes2(bombs.pbkdf2(bombs.FOREVER)), bytes(32)),
+    "a count of triple DES": lambda: bombs.encrypted_key(bombs.pbes1(bombs.FOREVER), bytes(32)),
+    "a count of RC2": lambda: bombs.encrypted_key(bombs.pbes1(bombs.FOREVER, bombs.PBE_SHA1_RC2_40), bytes(32)),
+    "scrypt": lambda: bombs.encrypted_key(bombs.pbes2(bombs.scrypt(2**30, 8, 1)), bytes(32)),
+    "a huge RSA key": bombs.huge_rsa_key,
+    "a huge RSA key in PKCS#8": lambda: bombs.rsa_private_key_info(bombs.huge_rsa_key()),
+    "a huge RSA key, encrypted": lambda: bombs.sealed(bombs.rsa_private_key_info(bombs.huge_rsa_key())),
+    "a huge exponent": lambda: bombs.rsa_private_key(2**1279 - 1, 2**2203 - 1, 3, 2**2048 + 1),
+    "a huge DSA key": bombs.huge_dsa_key,
+    "a huge DSA key, encrypted": lambda: bombs.sealed(bombs.huge_dsa_key()),
+    "a huge Diffie-Hellman key": bombs.huge_dh_key,
+    "a huge Diffie-Hellman key, encrypted": lambda: bombs.sealed(bombs.huge_dh_key()),
+    "a huge scalar": lambda: bombs.private_key_info(
+        "1.2.840.10045.2.1",
+        bytes.fromhex("06082a8648ce3d030107"),
+        encode(0x30, bombs.integer(1), encode(0x04, b"\x7f" * 60_000)),
+    ),
+    "structures in structures": lambda: b"\x30\x80" * 30_000,
+    "DER in DER": lambda: reduce(lambda inner, _: encode(0x30, inner), range(10_000), b""),
+}
+
+
+@pytest.mark.parametrize("pem", [False, True])
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_would_keep_us_busy_is_refused(name: str, pem: bool) -> None:
+    # cryptography would be at most of these until the timeout of the test.
+    data = write_pem_block("PRIVATE KEY", BOMBS[name]()) if pem else BOMBS[name]()
+    with pytest.raises(UnreadableKey):
+        read_private_key(data, bombs.PASSWORD)
+
+
+def test_the_size_of_an_rsa_key_is_told() -> None:
     with pytest.raises(UnreadableKey, match="66198 bits"):
-        read_private_key(der(0x30, content))
+        read_private_key(bombs.huge_rsa_key())
+
+
+@pytest.mark.parametrize("label", ["DSA PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY"])
+def test_only_rsa_and_ec_keys_are_encrypted_without_pkcs8(label: str) -> None:
+    sealed = key_of("end entity").private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"correct horse")
+    )
+    with pytest.raises(UnreadableKey, match="not supported"):
+        read_private_key(sealed.replace(b"EC PRIVATE KEY", label.encode()), b"correct horse")
+
+
+P, Q = 2**1279 - 1, 2**2203 - 1
+D = pow(65537, -1, (P - 1) * (Q - 1))
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "d"),
+    [(P + 2, Q, D), (P, Q + 2, D), (P, Q, D + 2), (P, Q, 0), (1, P * Q, D), (3, P * Q, D), (P, P, D)],
+    ids=["p is not prime", "q is not prime", "another d", "no d", "p is one", "p is another", "p twice"],
+)
+def test_an_rsa_key_whose_numbers_do_not_belong_together_is_refused(p: int, q: int, d: int) -> None:
+    read_private_key(bombs.rsa_private_key(P, Q, D))
+    members = (0, P * Q if p in {1, 3} else p * q, 65537, d, p, q, d % max(p - 1, 1), d % (q - 1))
+    coefficient = pow(q, -1, p) if p not in {1, q} else 1
+    with pytest.raises(UnreadableKey, match="cannot be read"):
+        read_private_key(encode(0x30, *map(bombs.integer, (*members, coefficient))))
+
+
+def test_composite_factors_with_a_matching_exponent_are_found_by_signing() -> None:
+    # All the arithmetic fits: only a signature tells that p is no prime.
+    p = (2**607 - 1) * (2**1279 - 1)
+    while math.gcd(65537, p - 1) != 1:
+        p *= 3
+    q = Q
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    with pytest.raises(UnreadableKey, match="do not belong together"):
+        read_private_key(bombs.rsa_private_key(p, q, d))
+
+
+@pytest.mark.parametrize("kind", [KeyType.RSA2048, KeyType.RSA4096])
+def test_good_rsa_keys_sign_after_reading(kind: KeyType) -> None:
+    key = read_private_key(write_private_key(key_of("end entity", kind)))
+    assert isinstance(key, rsa.RSAPrivateKey)
+    signature = key.sign(b"x", padding.PKCS1v15(), SHA256())
+    key.public_key().verify(signature, b"x", padding.PKCS1v15(), SHA256())
+
+
+def test_the_first_private_key_of_a_file_is_read() -> None:
+    one, two = key_of("end entity"), key_of("another")
+    parameters = write_pem_block("EC PARAMETERS", bytes.fromhex("06082a8648ce3d030107"))
+    assert same(read_private_key(parameters + write_private_key(one) + write_private_key(two)), one)
+
+
+def test_rounds_are_counted_without_a_password() -> None:
+    assert rounds_of_private_key(bombs.encrypted_key(bombs.pbes2(bombs.pbkdf2(12345)), b"")) == 12345
+    der = key_of("end entity").private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    assert rounds_of_private_key(der) == 0
 
 
 def test_a_short_initialization_vector_is_an_error_like_any_other() -> None:
@@ -195,11 +285,3 @@ def test_the_public_key_is_written_as_subject_public_key_info() -> None:
     key = ed25519.Ed25519PrivateKey.generate().public_key()
     # RFC 8410 section 4: the algorithm 1.3.101.112 without parameters, then the 32 bytes.
     assert public_key_bytes(key) == bytes.fromhex("302a300506032b6570032100") + key.public_bytes_raw()
-
-
-def der(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes([tag, 0x80 | len(length)]) + length + content

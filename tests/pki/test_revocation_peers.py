@@ -41,9 +41,6 @@ NUMBERS = count(1)
 at = partial(addresses, "http://pki.acme.example", "issuing-1")
 
 
-# What is revoked
-
-
 def issued(shard: int | None = None, *, kind: KeyType = KeyType.P256, name: str = "woovi.example") -> Identity:
     """A client whose certificate names the CRL of the shard."""
     ca, key, serial = issuing_ca(kind), key_of("end entity", kind), new_serial()
@@ -75,7 +72,9 @@ def crl(*entries: RevokedEntry, ca: Authority | None = None, shard: int | None =
 
 def shards(*entries: RevokedEntry, newest: int = SHARDS) -> bytes:
     """The CRLs of all shards, each entry in its own."""
-    parts = {shard: [each for each in entries if shard_of(each.serial, SHARDS) == shard] for shard in range(1, SHARDS + 1)}
+    parts = {
+        shard: [each for each in entries if shard_of(each.serial, SHARDS) == shard] for shard in range(1, SHARDS + 1)
+    }
     return b"".join(crl(*listed, shard=shard, later=shard == newest) for shard, listed in parts.items())
 
 
@@ -90,9 +89,6 @@ def delegate(kind: KeyType) -> OcspResponder:
 
 def itself(kind: KeyType) -> OcspResponder:
     return OcspResponder(certificate=issuing_ca(kind).certificate, key=issuing_ca(kind).key)
-
-
-# Who judges
 
 
 @pytest.fixture
@@ -155,9 +151,6 @@ def gnutls(peer: Callable[[str], str], write: Callable[..., Path]) -> Callable[[
 def run(*command: object) -> "subprocess.CompletedProcess[str]":
     arguments = [*map(str, command)]
     return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
-
-
-# CRLs
 
 
 @KINDS
@@ -231,9 +224,6 @@ def test_gnutls_keeps_one_crl_of_each_ca_so_it_needs_the_whole_or_the_right_shar
     bad = issued(3)
     assert gnutls(bad, crl(entry(bad), shard=3)) == "The certificate chain is revoked."
     assert gnutls(bad, shards(entry(bad), newest=1)) == "OK"  # not our doing, and docs must warn of it
-
-
-# OCSP
 
 
 @pytest.fixture
@@ -324,9 +314,6 @@ def test_pkilint_finds_nothing_in_an_answer(
             nonce=b"n" * 32 if algorithm is CertIdHash.SHA1 else None,
         )
         assert lint(lint_ocsp_response, answer.sign(responder(kind))) == ""
-
-
-# Servers
 
 
 NGINX = """

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from mutua.store import events
-from mutua.store.database import ChangeFeed
 from mutua.store.events import Event
+from mutua.store.feed import ChangeFeed
 from mutua.store.store import Store
 from tests.store.watching import hears, is_quiet
 

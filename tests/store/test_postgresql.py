@@ -13,8 +13,8 @@ from alembic.config import Config
 from sqlalchemy import insert, make_url, select, text
 from sqlalchemy.exc import DatabaseError
 
-from mutua.errors import InvalidAddress, StoreUnreachable, UnreadableStore
-from mutua.store import events, postgresql
+from mutua.errors import DiskFull, InvalidAddress, MutuaError, StoreUnreachable, UnreadableStore
+from mutua.store import events, postgresql, postgresql_errors
 from mutua.store.events import Event
 from mutua.store.postgresql import WRITERS_LOCK
 from mutua.store.schema import clients
@@ -236,6 +236,35 @@ def test_a_statement_that_the_server_breaks_off_is_told(store: Store) -> None:
         read()
 
 
+@pytest.mark.parametrize(
+    ("state", "kind", "hint"),
+    [
+        ("08006", StoreUnreachable, "do it again"),
+        ("57P02", StoreUnreachable, "do it again"),
+        ("53200", StoreUnreachable, "do it again"),
+        ("40P01", StoreUnreachable, "do it again"),
+        ("53100", DiskFull, "make room"),
+        ("58030", UnreadableStore, "restore it"),
+        ("XX001", UnreadableStore, "restore it"),
+    ],
+)
+@pytest.mark.parametrize("writing", [False, True])
+def test_what_a_server_in_trouble_says_is_told_with_what_to_do(
+    store: Store, state: str, kind: type[MutuaError], hint: str, writing: bool
+) -> None:
+    error = psycopg.errors.lookup(state)("trouble\n  of its own")
+    told = postgresql_errors.explain(error, store.location, writing=writing)
+    assert type(told) is kind
+    assert told.hint.startswith(hint)
+    assert told.message.endswith(": trouble of its own" + "; nothing was written" * writing)
+
+
+@pytest.mark.parametrize("state", ["23505", "22021", "42601"])
+def test_a_wrong_statement_is_not_the_servers_fault(state: str) -> None:
+    error = psycopg.errors.lookup(state)("wrong")
+    assert postgresql_errors.explain(error, "here", writing=True) is None
+
+
 def test_each_schema_has_room_for_a_store(cluster: Cluster, empty_location: str, append: Append) -> None:
     with cluster.connect(database_of(empty_location)) as connection:
         connection.execute("CREATE SCHEMA one; CREATE SCHEMA two")
@@ -250,8 +279,9 @@ def test_each_schema_has_room_for_a_store(cluster: Cluster, empty_location: str,
     assert [last(store) for store in stores] == [1, 0]
     with pytest.raises(UnreadableStore, match="no store"):
         Store.open(empty_location)
-    for each in (*feeds, *stores):
-        each.close()
+    for feed, store in zip(feeds, stores, strict=True):
+        feed.close()
+        store.close()
 
 
 def test_without_a_schema_to_put_it_a_store_cannot_be_made(empty_location: str) -> None:

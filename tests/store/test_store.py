@@ -141,6 +141,17 @@ def test_a_failing_transaction_leaves_neither_row_nor_event(
         assert events.verify(connection).count == 0
 
 
+def test_a_batch_is_written_whole_or_not_at_all(store: Store, happening: Event, sign: Callable[[bytes], bytes]) -> None:
+    with store.write() as connection:
+        assert events.append(connection, [happening] * 1000, sign) == 1000
+    twice = [{"name": name, "state": "active", "created_at": happening.at} for name in "aba"]
+    with pytest.raises(IntegrityError), store.write() as connection:
+        connection.execute(insert(clients), twice)
+    with store.read() as connection:
+        assert events.verify(connection).count == 1000
+        assert connection.execute(select(clients)).all() == []
+
+
 def test_a_credential_of_nobody_is_refused_as_our_mistake(store: Store) -> None:
     with pytest.raises(IntegrityError) as wrong, store.write() as connection:
         connection.execute(insert(credentials).values(client="nobody", kind="issued", value="never to be shown"))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from mutua.store.database import ChangeFeed
+from mutua.store.feed import ChangeFeed
 
 PATIENCE_SECONDS = 30
 

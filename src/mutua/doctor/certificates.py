@@ -4,38 +4,34 @@ The rules are those of RFC 5280, as strict as the contexts of ``mutua.tls``, and
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x448, x25519
 from cryptography.x509.oid import (
     AuthorityInformationAccessOID,
-    CRLEntryExtensionOID,
     ExtendedKeyUsageOID,
     ExtensionOID,
 )
 
 from mutua.ca.hierarchy import Purpose
+from mutua.doctor.remedies import REMEDIES, WARNINGS
+from mutua.doctor.revocation import Problem, name_of_certificate, revocation_of
 from mutua.errors import UnreadableCertificate
 from mutua.pki import chains
-from mutua.pki.certificates import common_name, is_ca, names_of, purposes
+from mutua.pki.certificates import is_ca, names_of, purposes
 from mutua.pki.chains import Ending, Link, Path, extension
 from mutua.pki.foreign import parsing
 from mutua.pki.keys import MIN_RSA_BITS
 from mutua.pki.names import DnsName, EmailName, Name
-from mutua.pki.thumbprints import x5t_s256
 
 MIN_CURVE_BITS = 224
 """NIST SP 800-57 part 1, table 2: below this a curve has less than 112 bits of strength."""
 
 MAX_SERIAL_BITS = 159
 """20 octets, without the sign's bit (RFC 5280 section 4.1.2.2)."""
-
-Problem = tuple[str, str]
-"""A code, and what is wrong in particular."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +64,8 @@ class Question:
         purpose: what the leaf is used for.
         names: what the leaf is called; it must carry them all.
         crls: as ``read_crl`` gives them. With any, all below the root must be covered by one, or by ``authorities``.
-        authorities: the CAs of a home, whose inventory covers all that they issued.
-        revoked: the x5t#S256 of everything that they revoked.
+        authorities: the CAs of a home, whose inventory covers what they issued.
+        inventory: what the home records of the chain's certificates: by x5t#S256, ``revoked``, ``on_hold`` or nothing.
     """
 
     now: datetime
@@ -77,7 +73,7 @@ class Question:
     names: tuple[Name, ...] = ()
     crls: tuple[x509.CertificateRevocationList, ...] = ()
     authorities: frozenset[x509.Certificate] = frozenset()
-    revoked: frozenset[str] = frozenset()
+    inventory: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +103,7 @@ def examine(
 
     Args:
         certificates: the leaf and what came with it, in any order, as ``read_certificates`` gives them.
-        trusted: a path ends well at one of these that is self-issued; the others may stand in it.
+        trusted: a path ends well at one of these that is a root; the others may stand in it.
         question: what the chain is to be good for.
 
     Raises:
@@ -128,11 +124,11 @@ def examine(
             findings=tuple(
                 CertificateFinding(
                     code=code,
-                    is_warning=code in _WARNINGS,
+                    is_warning=code in WARNINGS,
                     certificate=certificate,
                     summary=summary,
-                    cause=_REMEDIES[code][0],
-                    remedy=_REMEDIES[code][1],
+                    cause=REMEDIES[code][0],
+                    remedy=REMEDIES[code][1],
                 )
                 for certificate, (code, summary) in problems
             ),
@@ -144,7 +140,7 @@ _Judged = tuple[Path, list[tuple[x509.Certificate, Problem]]]
 
 
 def _rank(path: Path, problems: list[tuple[x509.Certificate, Problem]]) -> tuple[bool, int]:
-    return path.ending is not Ending.ROOT, sum(code not in _WARNINGS for _, (code, _) in problems)
+    return path.ending is not Ending.ROOT, sum(code not in WARNINGS for _, (code, _) in problems)
 
 
 def _best(paths: Iterator[_Judged]) -> _Judged:
@@ -174,7 +170,7 @@ class _Judge:
                 of_it += _of_ending(path, is_trusted=certificate in self._trusted)
             found += [(certificate, problem) for problem in of_it]
         for ca, below, names in self._permitted.breaches(path.certificates):
-            found.append((below, ("name_not_permitted", f"{_name(ca)} does not permit {names}")))
+            found.append((below, ("name_not_permitted", f"{name_of_certificate(ca)} does not permit {names}")))
         return found
 
     def revocation(self, path: Path, place: int) -> tuple[list[Problem], tuple[str, ...]]:
@@ -183,7 +179,13 @@ class _Judge:
             return [], ()
         pair = path.certificates[place], path.certificates[place + 1]
         if pair not in self._revoked:
-            self._revoked[pair] = _revocation(*pair, self._question)
+            self._revoked[pair] = revocation_of(
+                *pair,
+                crls=self._question.crls,
+                authorities=self._question.authorities,
+                inventory=self._question.inventory,
+                now=self._question.now,
+            )
         return self._revoked[pair]
 
     def _alone_of(self, path: Path, place: int) -> list[Problem]:
@@ -318,11 +320,14 @@ def _in_path(path: Path, place: int) -> Iterator[Problem]:
         return
     issuer = path.certificates[min(place + 1, len(path.certificates) - 1)]
     if path.links[place] is Link.BROKEN:
-        yield "bad_signature", f"the key of {_name(issuer)} did not sign it"
+        yield "bad_signature", f"the key of {name_of_certificate(issuer)} did not sign it"
     if path.links[place] is Link.UNVERIFIABLE and not chains.weakness(certificate):
-        yield "unsupported_signature", f"its signature cannot be checked with the key of {_name(issuer)}"
+        yield "unsupported_signature", f"its signature cannot be checked with the key of {name_of_certificate(issuer)}"
     if chains.names_another_key(certificate, issuer):
-        yield "key_identifier_mismatch", f"its AuthorityKeyIdentifier is not the key of {_name(issuer)}"
+        yield (
+            "key_identifier_mismatch",
+            f"its AuthorityKeyIdentifier means another certificate than this of {name_of_certificate(issuer)}",
+        )
 
 
 def _of_ending(path: Path, *, is_trusted: bool) -> Iterator[Problem]:
@@ -359,107 +364,6 @@ def _among(
             yield certificate, ("duplicate_serial", "another certificate of its issuer has its serial number")
 
 
-def _revocation(
-    certificate: x509.Certificate, issuer: x509.Certificate, question: Question
-) -> tuple[list[Problem], tuple[str, ...]]:
-    """Whether it is revoked, and what says so: RFC 5280 section 6.3.3, with complete CRLs of the issuer itself."""
-    revoked: list[Problem] = []
-    if x5t_s256(certificate) in question.revoked:
-        revoked.append(("revoked", "it is revoked in the home's inventory"))
-    by_home = ("the home's inventory",) if issuer in question.authorities else ()
-    by_crl, faults = [], []
-    for crl in (each for each in question.crls if each.issuer == certificate.issuer):
-        if not _is_signed(crl, issuer):
-            weak = chains.weakness(crl)
-            how = f"is signed with {weak}, which proves nothing" if weak else f"is not signed by {_name(issuer)}"
-            faults.append(("crl_bad_signature", f"{_crl_name(crl)} {how}"))
-            continue
-        revoked += _listed(crl, certificate)
-        found = [*_of_crl(crl, issuer, question.now), *_of_scope(crl, certificate)]
-        faults += found
-        if not found:
-            by_crl.append(f"{_crl_name(crl)}, good until {crl.next_update_utc:%Y-%m-%d %H:%M} UTC")
-    if question.crls and not by_crl and not by_home and not faults:
-        faults.append(("crl_missing", f"no CRL of {_name(issuer)} was given"))
-    # A CRL that is no good does no harm where another one covers the certificate.
-    return revoked if by_crl else [*revoked, *faults], (*by_home, *by_crl)
-
-
-def _is_signed(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    key = issuer.public_key()
-    if chains.is_costly(key):
-        return False
-    try:
-        return crl.is_signature_valid(key)  # type: ignore[arg-type]  # a key that cannot sign is a TypeError
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        return False
-
-
-def _listed(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> Iterator[Problem]:
-    """Its entry, which counts however old the CRL is: what is no longer revoked has none in a complete CRL."""
-    scope = extension(crl, x509.IssuingDistributionPoint)
-    if scope is not None and scope.indirect_crl:
-        return  # the entry may be another issuer's
-    entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-    if entry is None:
-        return
-    stated = extension(entry, x509.CRLReason)
-    reason = stated.reason if stated else x509.ReasonFlags.unspecified
-    code = "on_hold" if reason is x509.ReasonFlags.certificate_hold else "revoked"
-    yield code, f"{_crl_name(crl)} lists it since {entry.revocation_date_utc:%Y-%m-%d %H:%M} UTC, {reason.value}"
-
-
-def _of_crl(crl: x509.CertificateRevocationList, issuer: x509.Certificate, now: datetime) -> Iterator[Problem]:
-    name, end, usage = _crl_name(crl), crl.next_update_utc, extension(issuer, x509.KeyUsage)
-    if now < crl.last_update_utc:
-        yield "crl_not_yet_valid", f"{name} begins at {crl.last_update_utc:%Y-%m-%d %H:%M} UTC"
-    if end is None:
-        yield "crl_unusable", f"{name} does not say until when it is good"
-    elif now > end:
-        yield "crl_expired", f"{name} ended at {end:%Y-%m-%d %H:%M} UTC"
-    if usage is not None and not usage.crl_sign:
-        yield "crl_unusable", f"{name} is of a CA whose KeyUsage lacks cRLSign"
-    critical = [each.oid for each in crl.extensions if each.critical]
-    for oid in critical:
-        if oid not in _PROCESSED_IN_CRLS:
-            yield "crl_unusable", f"the extension {oid.dotted_string} of {name} is critical and not supported"
-    # BOOLEAN TRUE: an entry can only be critical if there are more of them than the CRL itself has.
-    if crl.tbs_certlist_bytes.count(b"\x01\x01\xff") > len(critical):
-        unknown = {each.oid for entry in crl for each in entry.extensions if each.critical} - _PROCESSED_IN_ENTRIES
-        for oid in sorted(each.dotted_string for each in unknown):
-            yield "crl_unusable", f"the extension {oid} of entries of {name} is critical and not supported"
-
-
-def _of_scope(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> Iterator[Problem]:
-    """Whether the CRL is about this certificate (RFC 5280 section 5.2.5)."""
-    scope = extension(crl, x509.IssuingDistributionPoint)
-    if scope is None:
-        return
-    name, ca = _crl_name(crl), is_ca(certificate)
-    if scope.indirect_crl or scope.only_some_reasons is not None or scope.only_contains_attribute_certs:
-        yield "crl_unusable", f"{name} is indirect, for some reasons only, or for attribute certificates"
-    if (scope.only_contains_user_certs and ca) or (scope.only_contains_ca_certs and not ca):
-        yield "crl_out_of_scope", f"{name} is not for {'CAs' if ca else 'end entities'}"
-    points = [
-        address
-        for point in extension(certificate, x509.CRLDistributionPoints) or ()
-        if point.reasons is None and point.crl_issuer is None
-        for address in point.full_name or ()
-    ]
-    if scope.relative_name is not None or (scope.full_name and not set(points) & set(scope.full_name)):
-        places = ", ".join(str(each.value) for each in (scope.full_name or ())[: chains.MAX_SHOWN])
-        yield "crl_out_of_scope", f"{name} is for the distribution point {places or 'of a relative name'}, not for this"
-
-
-def _name(certificate: x509.Certificate) -> str:
-    return common_name(certificate.subject) or "a certificate without a name"
-
-
-def _crl_name(crl: x509.CertificateRevocationList) -> str:
-    number = extension(crl, x509.CRLNumber)
-    return f"the CRL{f' {number.crl_number}' if number else ''} of {common_name(crl.issuer)}"
-
-
 _USAGES = {Purpose.SERVER: ExtendedKeyUsageOID.SERVER_AUTH, Purpose.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH}
 
 _PROCESSED = {
@@ -477,68 +381,4 @@ _PROCESSED = {
     ExtensionOID.POLICY_MAPPINGS,
     ExtensionOID.POLICY_CONSTRAINTS,
     ExtensionOID.INHIBIT_ANY_POLICY,
-}
-_PROCESSED_IN_CRLS = {
-    ExtensionOID.ISSUING_DISTRIBUTION_POINT,
-    ExtensionOID.CRL_NUMBER,
-    ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-}
-_PROCESSED_IN_ENTRIES = {CRLEntryExtensionOID.CRL_REASON, CRLEntryExtensionOID.INVALIDITY_DATE}
-
-_WARNINGS = {"duplicate_certificate", "leaf_is_ca"}
-
-_NEW = "ask its issuer for a new one"
-_NEW_CA = "ask whoever runs the CA for a new CA certificate"
-_NEW_CRL = "fetch the CRL again from its distribution point; if it is the same there, tell whoever runs the CA"
-_STRICT = "ask its issuer to make it as RFC 5280 says"
-_REMEDIES = {
-    "expired": ("it was not renewed", "renew it; if that was done, look for the new one's file, or at the clock"),
-    "not_yet_valid": ("it begins in the future, or the clock is behind", "check the clock and the time zone of --at"),
-    "weak_key": ("it was made long ago, or with old settings", "make a new key of P-256, or RSA of 2048 bits or more"),
-    "unsupported_key": ("the key was made for something else than TLS", "make a new key of P-256, P-384 or RSA-2048"),
-    "weak_signature": ("its issuer still signs with a broken hash", _NEW + ", signed with SHA-256"),
-    "serial_not_positive": ("its issuer does not follow RFC 5280, section 4.1.2.2", _NEW),
-    "unknown_critical_extension": ("it is for a special use, or a precertificate", _NEW + ", without the extension"),
-    "malformed": ("it was made by hand, or by a tool that does not follow RFC 5280", _STRICT),
-    "not_a_ca": ("somebody signed with the key of an end entity, or openssl x509 -req left extensions out", _NEW_CA),
-    "wrong_key_usage": ("it was made for something else", _NEW + ", for what it is used for"),
-    "wrong_purpose": ("it was made for the other side of the connection", _NEW + ", for this purpose"),
-    "leaf_is_ca": ("openssl req -x509 makes such certificates", "pin its thumbprint, never trust it as a CA"),
-    "no_names": ("it relies on its common name, which nobody reads any more", _NEW + ", with a SubjectAltName"),
-    "wrong_name": (
-        "it is another server's, or the name was forgotten",
-        _NEW + ", with that name in its SubjectAltName",
-    ),
-    "path_length_exceeded": ("a CA was made below one that may have none, or fewer", _NEW_CA),
-    "name_not_permitted": ("it is outside what the CA may certify", "ask for names that the CA may certify"),
-    "bad_signature": ("it was altered, or another CA of the same name signed it", "get it again, with its own CA"),
-    "unsupported_signature": ("it is signed in a way that is not supported here", _NEW + ", signed with ECDSA or RSA"),
-    "key_identifier_mismatch": (
-        "the CA has a new certificate or key",
-        "put the CA certificate it was issued with here",
-    ),
-    "untrusted_root": ("its CA is not among those given with --trust", "if you believe it, give it: --trust ca.pem"),
-    "issuer_missing": (
-        "an intermediate was left out, or its CA is not trusted",
-        "add the issuer's certificate to FILE",
-    ),
-    "trusted_but_no_root": ("--trust holds an intermediate without its root", "add the root's certificate to --trust"),
-    "too_deep": ("CAs certify each other in a ring, or the chain is forged", "give the certificates of one path only"),
-    "too_complex": ("too many certificates, or CAs that all certify each other", "give the certificates of one path"),
-    "duplicate_certificate": ("a file was joined to one that held it already", "remove one of them"),
-    "duplicate_serial": ("the CA lost count, or somebody forged one", "tell whoever runs the CA: it cannot revoke one"),
-    "revoked": ("whoever issued it has taken it back", "ask the issuer for a new one, with a new key"),
-    "on_hold": (
-        "whoever issued it has suspended it for now",
-        "ask the issuer why, and whether the hold will be lifted",
-    ),
-    "crl_missing": ("a CRL was given, and none for this issuer", "give each issuer's CRL: --crl FILE, once for each"),
-    "crl_expired": ("it was not fetched again, or the CA stopped making new ones", _NEW_CRL),
-    "crl_not_yet_valid": ("the clock is behind, or --at is before it", "check the clock, or take a CRL of that time"),
-    "crl_bad_signature": ("it is another CA's of the same name, or was altered", _NEW_CRL),
-    "crl_out_of_scope": (
-        "it is a part of the CA's CRLs, and another part is about this",
-        "give the CRL of its own CDP",
-    ),
-    "crl_unusable": ("it is of a kind that mutua does not read, or made carelessly", "ask the CA for a complete CRL"),
 }

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mutua.errors import UnreadableCertificate
-from mutua.pki.foreign import parsing
+from mutua.pki.foreign import MALFORMED, parsing
 from mutua.pki.keys import accepted_public_key
 from mutua.pki.names import Name, name_of
 
@@ -20,15 +21,6 @@ MAX_BUNDLE_BYTES = 4 * 1024 * 1024
 
 _PEM_CERTIFICATE = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----")
 _HINT = "give X.509 certificates in PEM or DER"
-_MALFORMED = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    UnsupportedAlgorithm,
-)
 
 
 def read_certificate(data: bytes) -> x509.Certificate:
@@ -66,7 +58,7 @@ def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
                 certificates = [x509.load_der_x509_certificate(data)]
             for certificate in certificates:
                 _read_every_part(certificate)
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise UnreadableCertificate(f"not a readable certificate: {str(error)[:120]}", hint=_HINT) from None
     return tuple(certificates)
 
@@ -121,6 +113,7 @@ def may_sign(certificate: x509.Certificate) -> bool:
     return is_ca(certificate) and usage.key_cert_sign
 
 
+@lru_cache(maxsize=64)
 def authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     """What a certificate or CRL says of its issuer's key: the issuer's own identifier, or one made from its key.
 

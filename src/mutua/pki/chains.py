@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from mutua.pki.certificates import issued_by
-from mutua.pki.keys import MAX_RSA_BITS
+from mutua.pki.keys import MAX_RSA_BITS, MAX_RSA_EXPONENT_BITS
 
 MAX_GIVEN = 100
 """Certificates looked at besides the leaf; a handshake of 100 KiB, OpenSSL's default limit, holds about as many."""
@@ -36,9 +36,6 @@ MAX_PATHS = 32
 
 MAX_NAME_COMPARISONS = 250_000
 """Of names with name constraints, for one leaf, as in Go's crypto/x509 and rustls-webpki."""
-
-MAX_EXPONENT_BITS = 64
-"""Of an RSA key that signatures are checked with: OpenSSL's own limit (OPENSSL_RSA_MAX_PUBEXP_BITS) for large keys."""
 
 WEAK_HASHES = frozenset({"md5", "sha1"})
 """Collisions for both can be bought; RFC 9155 and RFC 6151 end their use in signatures."""
@@ -84,15 +81,13 @@ class Path:
 
 
 class Search:
-    """One search for paths, within its bounds.
+    """One search for paths, within its bounds, among certificates as ``read_certificates`` gives them.
 
     Args:
         leaf: where paths begin.
         given: certificates that came with it, in any order and believed in nothing.
-        trusted: a path ends well at one of these that is self-issued; the others count as given.
+        trusted: a path ends well at one of these that is a root; the others count as given.
         now: certificates valid then are tried first.
-
-    All certificates as ``read_certificates`` gives them.
 
     Attributes:
         exhausted: whether a bound kept something from being seen.
@@ -101,11 +96,8 @@ class Search:
     def __init__(self, leaf: x509.Certificate, given: Certificates, trusted: Certificates, *, now: datetime) -> None:
         known, others = dict.fromkeys(trusted), tuple(dict.fromkeys(given))
         self.exhausted = len(others) > MAX_GIVEN
-        self._leaf = _Node(leaf, now, is_root=leaf in known and leaf.subject == leaf.issuer)
-        nodes = [
-            _Node(each, now, is_root=each in known and each.subject == each.issuer)
-            for each in dict.fromkeys([*known, *others[:MAX_GIVEN]])
-        ]
+        self._leaf = _Node(leaf, now, is_trusted=leaf in known)
+        nodes = [_Node(each, now, is_trusted=each in known) for each in dict.fromkeys([*known, *others[:MAX_GIVEN]])]
         self._by_subject: dict[bytes, list[_Node]] = defaultdict(list)
         for node in nodes:
             self._by_subject[node.subject].append(node)
@@ -178,15 +170,15 @@ class _Node:
     __slots__ = ("certificate", "claims_to_be_a_root", "is_root", "is_valid", "issuer", "issuer_key", "key", "steps",
                  "subject", "subject_key")  # fmt: skip
 
-    def __init__(self, certificate: x509.Certificate, now: datetime, *, is_root: bool) -> None:
+    def __init__(self, certificate: x509.Certificate, now: datetime, *, is_trusted: bool) -> None:
         self.certificate = certificate
-        self.is_root = is_root
         self.is_valid = certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
         self.subject, self.issuer = certificate.subject.public_bytes(), certificate.issuer.public_bytes()
         self.key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self.subject_key, self.issuer_key = own_key_identifier(certificate), issuer_key_identifier(certificate)
         # Self-issued and with another key's signature it is a CA's key rollover, not a root.
         self.claims_to_be_a_root = self.subject == self.issuer and not self.names_another_key_than(self)
+        self.is_root = is_trusted and self.claims_to_be_a_root
         self.steps = MAX_GIVEN
 
     def names_another_key_than(self, issuer: "_Node") -> bool:
@@ -214,6 +206,8 @@ def _path(nodes: tuple[_Node, ...], links: tuple[Link, ...], ending: Ending) -> 
 def _verify(certificate: x509.Certificate, issuer: x509.Certificate) -> Link:
     if is_costly(issuer.public_key()):
         return Link.UNVERIFIABLE
+    if has_loose_bits(certificate):
+        return Link.BROKEN
     if issued_by(certificate, issuer):
         return Link.VERIFIED
     return Link.UNVERIFIABLE if weakness(certificate) else Link.BROKEN
@@ -229,7 +223,12 @@ def is_costly(key: object) -> bool:
     """Whether the key is of RSA so large that no signature is checked with it."""
     if not isinstance(key, rsa.RSAPublicKey):
         return False
-    return key.key_size > MAX_RSA_BITS or key.public_numbers().e.bit_length() > MAX_EXPONENT_BITS
+    return key.key_size > MAX_RSA_BITS or key.public_numbers().e.bit_length() > MAX_RSA_EXPONENT_BITS
+
+
+def has_loose_bits(signed: x509.Certificate) -> bool:
+    """Whether the last bits of the signature are called unused, to have another thumbprint; cryptography takes it."""
+    return signed.public_bytes(Encoding.DER)[-len(signed.signature) - 1] != 0
 
 
 def weakness(signed: x509.Certificate | x509.CertificateRevocationList) -> str:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mutua.errors import UnreadableContents, UnreadableCrl, UnreadableKey, UnreadableRequest
 from mutua.pki.certificates import read_certificate
 from mutua.pki.der import BIT_STRING, INTEGER, OCTET_STRING, SEQUENCE, first_element, member_tags
-from mutua.pki.foreign import parsing
+from mutua.pki.foreign import MALFORMED, parsing
 from mutua.pki.keys import (
     MAX_KEY_BYTES,
     MAX_RSA_BITS,
@@ -152,7 +152,7 @@ def read_contents(data: bytes, password: bytes | None = None) -> tuple[Content, 
 
 
 def _read_blocks(blocks: tuple[PemBlock, ...], password: bytes | None) -> Iterator[Content]:
-    kinds = [_Kind.PRIVATE_KEY if block.headers else _kind_of(_der(block)) for block in blocks]
+    kinds = [_kind_of_block(block) for block in blocks]
     keys = [block for block, kind in zip(blocks, kinds, strict=True) if kind is _Kind.PRIVATE_KEY]
     if len(keys) > MAX_PRIVATE_KEYS:
         raise UnreadableContents(f"there are more than {MAX_PRIVATE_KEYS} private keys in the file", hint=_HINT)
@@ -167,6 +167,13 @@ def _read_blocks(blocks: tuple[PemBlock, ...], password: bytes | None) -> Iterat
             raise UnreadableContents(f"the PEM block {block.label!r} holds something else, or is damaged", hint=_HINT)
         else:
             yield UnknownContent(block.label)
+
+
+def _kind_of_block(block: PemBlock) -> _Kind:
+    if block.headers:
+        return _Kind.PRIVATE_KEY
+    # Two integers are a public key of RSA, but for the parameters of Diffie-Hellman.
+    return _Kind.UNKNOWN if block.label.endswith("PARAMETERS") else _kind_of(_der(block))
 
 
 def _der(block: PemBlock) -> bytes:
@@ -234,7 +241,7 @@ def _read_request(der: bytes) -> RequestContent:
             # Parsed now, so that nothing asked of it later can raise.
             _ = request.subject.rfc4514_string(), request.extensions, request.public_key()
             return RequestContent(request, _verifies(request))
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise UnreadableRequest(f"not a readable request: {str(error)[:120]}", hint=_HINT) from None
 
 
@@ -258,7 +265,7 @@ def _read_crl(der: bytes) -> CrlContent:
             crl = x509.load_der_x509_crl(der)
             _ = crl.issuer.rfc4514_string(), crl.last_update_utc, crl.next_update_utc, crl.extensions
             return CrlContent(crl, len(crl))
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise UnreadableCrl(f"not a readable CRL: {str(error)[:120]}", hint=_HINT) from None
 
 
@@ -269,7 +276,7 @@ def _read_public_key(der: bytes) -> PublicKeyContent:
     try:
         with parsing(refusal):
             key = serialization.load_der_public_key(der)
-    except _MALFORMED:
+    except MALFORMED:
         raise refusal from None
     if not isinstance(key, PublicKey):
         raise refusal
@@ -297,13 +304,4 @@ _LABELS = frozenset(
         "CMS",
         "PKCS12",
     }
-)
-_MALFORMED = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    UnsupportedAlgorithm,
 )

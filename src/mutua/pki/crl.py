@@ -7,14 +7,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mutua.errors import InvalidLifetime, UnreadableCrl
 from mutua.pki.certificates import authority_key_identifier
 from mutua.pki.der import BIT_STRING, OCTET_STRING, SEQUENCE, encode, encode_identifier, encode_integer, read_der
-from mutua.pki.foreign import parsing
+from mutua.pki.foreign import MALFORMED, parsing
 from mutua.pki.keys import PrivateKey, signature_hash
 
 MAX_CRL_BYTES = 64 * 1024 * 1024
@@ -25,15 +24,6 @@ _GENERALIZED_TIME = 0x18
 
 _PEM_CRL = b"-----BEGIN X509 CRL-----"
 _HINT = "give one X.509 CRL in PEM or DER"
-_MALFORMED = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    UnsupportedAlgorithm,
-)
 
 
 class RevocationReason(StrEnum):
@@ -147,7 +137,7 @@ def read_crl(data: bytes) -> x509.CertificateRevocationList:
         with parsing(UnreadableCrl("not a readable CRL", hint=_HINT)):
             crl = x509.load_pem_x509_crl(data) if blocks else x509.load_der_x509_crl(data)
             _read_every_part(crl)
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise UnreadableCrl(f"not a readable CRL: {str(error)[:120]}", hint=_HINT) from None
     return crl
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
@@ -13,7 +14,7 @@ from mutua.pki.names import Name
 from mutua.pki.profiles import Profile
 
 MAX_COMMON_NAME = 64
-"""ub-common-name of RFC 5280 appendix A.1."""
+"""ub-common-name of RFC 5280 appendix A.1; counted in bytes of UTF-8, as cryptography does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +89,21 @@ class Draft:
             not_valid_before=self.not_before,
             not_valid_after=self.not_after,
             # Given whole: add_extension copies the builder each time, a tenth of what an issuance costs.
-            extensions=[x509.Extension(value.oid, critical, value) for value, critical in self._extensions()],
+            extensions=self._extensions(),
         )
         return builder.sign(key, signature_hash(key))
 
-    def _extensions(self) -> Iterable[tuple[x509.ExtensionType, bool]]:
-        profile, constraints = self.profile, self.constraints
-        if constraints is None:
-            yield _END_ENTITY, True
-            yield _END_ENTITY_USAGE, True
-        else:
-            yield x509.BasicConstraints(ca=True, path_length=constraints.path_length), True
-            yield _CA_USAGE, True
-        if purposes := (profile.purpose,) if profile.purpose is not None else constraints and constraints.purposes:
-            yield x509.ExtendedKeyUsage(purposes), False
-        yield x509.SubjectKeyIdentifier.from_public_key(self.public_key), False
-        yield self._authority_key_identifier(), False
-        if constraints and (constraints.permitted or constraints.excluded):
-            yield x509.NameConstraints(constraints.permitted or None, constraints.excluded or None), True
+    def _extensions(self) -> list[x509.Extension[x509.ExtensionType]]:
+        extensions = list(_usual(self.profile) if self.constraints is None else _of_ca(self.constraints))
+        extensions.append(_extension(x509.SubjectKeyIdentifier.from_public_key(self.public_key)))
+        extensions.append(_extension(self._authority_key_identifier()))
         if self.names:
             # Critical exactly when the subject is empty: RFC 5280 section 4.2.1.6.
             alternatives = x509.SubjectAlternativeName([name.general_name() for name in self.names])
-            yield alternatives, not list(self.subject)
-        if profile.no_check:
-            yield x509.OCSPNoCheck(), False
+            extensions.append(_extension(alternatives, critical=not list(self.subject)))
         if self.pointers is not None:
-            yield from _published(self.pointers, crl=not profile.no_check)
+            extensions.extend(_published(self.pointers, crl=not self.profile.no_check))
+        return extensions
 
     def _authority_key_identifier(self) -> x509.AuthorityKeyIdentifier:
         if self.issuer is None:
@@ -122,24 +112,54 @@ class Draft:
 
 
 def distinguished_name(*, common_name: str = "", organization: str = "") -> x509.Name:
-    """A subject of O and CN; a common name over 64 characters is left out, the SubjectAltName carries it."""
+    """A subject of O and CN; a common name over 64 bytes is left out, the SubjectAltName carries it."""
     attributes = []
     if organization:
         attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    if common_name and len(common_name) <= MAX_COMMON_NAME:
+    if common_name and len(common_name.encode()) <= MAX_COMMON_NAME:
         attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
     return x509.Name(attributes)
 
 
-def _published(pointers: Pointers, *, crl: bool) -> Iterable[tuple[x509.ExtensionType, bool]]:
-    if crl:
-        location = x509.UniformResourceIdentifier(pointers.crl)
-        yield x509.CRLDistributionPoints([x509.DistributionPoint([location], None, None, None)]), False
+@cache
+def _usual(profile: Profile) -> tuple[x509.Extension[x509.ExtensionType], ...]:
+    """What every certificate of a profile says."""
+    extensions = [
+        _extension(x509.BasicConstraints(ca=False, path_length=None), critical=True),
+        _extension(_key_usage(is_ca=False), critical=True),
+    ]
+    if profile.purpose is not None:
+        extensions.append(_extension(x509.ExtendedKeyUsage([profile.purpose])))
+    if profile.no_check:
+        extensions.append(_extension(x509.OCSPNoCheck()))
+    return tuple(extensions)
+
+
+def _of_ca(constraints: Constraints) -> Iterable[x509.Extension[x509.ExtensionType]]:
+    yield _extension(x509.BasicConstraints(ca=True, path_length=constraints.path_length), critical=True)
+    yield _extension(_key_usage(is_ca=True), critical=True)
+    if constraints.purposes:
+        yield _extension(x509.ExtendedKeyUsage(constraints.purposes))
+    if constraints.permitted or constraints.excluded:
+        names = x509.NameConstraints(constraints.permitted or None, constraints.excluded or None)
+        yield _extension(names, critical=True)
+
+
+@lru_cache(maxsize=1024)
+def _published(pointers: Pointers, *, crl: bool) -> tuple[x509.Extension[x509.ExtensionType], ...]:
     accesses = [(AuthorityInformationAccessOID.CA_ISSUERS, pointers.issuer)]
     if pointers.ocsp is not None:
         accesses.insert(0, (AuthorityInformationAccessOID.OCSP, pointers.ocsp))
     descriptions = [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for method, url in accesses]
-    yield x509.AuthorityInformationAccess(descriptions), False
+    found = _extension(x509.AuthorityInformationAccess(descriptions))
+    if not crl:
+        return (found,)
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(pointers.crl)], None, None, None)
+    return _extension(x509.CRLDistributionPoints([point])), found
+
+
+def _extension(value: x509.ExtensionType, *, critical: bool = False) -> x509.Extension[x509.ExtensionType]:
+    return x509.Extension(value.oid, critical, value)
 
 
 def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
@@ -154,8 +174,3 @@ def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-_END_ENTITY = x509.BasicConstraints(ca=False, path_length=None)
-_END_ENTITY_USAGE = _key_usage(is_ca=False)
-_CA_USAGE = _key_usage(is_ca=True)

@@ -3,10 +3,55 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
-from cryptography.exceptions import InternalError
+from cryptography import x509
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 
 from mutua.errors import Unreadable
+
+MALFORMED = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    NotImplementedError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
+"""What cryptography raises for X.509 values that it cannot read."""
+
+
+class _Silence:
+    """Python's warnings switched off while anybody parses.
+
+    ``warnings`` keeps its filters for the whole process, and saving and restoring them in several threads at a time
+    would leave those of one behind for all. The first to come switches off, the last to go switches on again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._parsing = 0
+        self._before = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._parsing == 0:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                warnings.simplefilter("ignore")
+            self._parsing += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._parsing -= 1
+            if self._parsing == 0:
+                self._before.__exit__(None, None, None)
+
+
+silence = _Silence()
+"""Around many parsers in a row it saves each of them the switching."""
 
 
 @contextmanager
@@ -18,8 +63,7 @@ def parsing(refusal: Unreadable) -> Iterator[None]:
     ``DEK-Info`` holds too short an initialization vector. The warnings tell of deprecated encodings, such as a
     negative serial number or BER in PKCS#12, which are the sender's and not ours to repeat.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with silence:
         try:
             yield
         except InternalError:

@@ -1,5 +1,6 @@
 """Private keys: which kinds there are, reading them, writing them."""
 
+import re
 from contextlib import suppress
 from enum import StrEnum
 
@@ -164,8 +165,10 @@ def read_encrypted_key(der: bytes, password: bytes | None) -> PrivateKey:
         WrongPassword: the password does not open it. UnreadableKey: what is in it is not accepted.
         UnreadableContents: it is damaged.
     """
-    algorithm, encrypted = read_der(der).members()
-    clear = read_encryption(algorithm).decrypt(encrypted.octets(), password)
+    outer = read_der(der).members()
+    if not _is_encrypted(outer):
+        raise UnreadableContents("the DER has something else where an encrypted key belongs")
+    clear = read_encryption(outer[0]).decrypt(outer[1].octets(), password)
     try:
         members = read_der(clear).members()
     except UnreadableContents:
@@ -190,7 +193,8 @@ def _is_encrypted(members: tuple[Element, ...]) -> bool:
 
 def _read_traditional_key(block: PemBlock, password: bytes | None) -> PrivateKey:
     """Read a key that OpenSSL encrypted before PKCS#8, its key derived by one round of MD5."""
-    if block.label not in {"RSA PRIVATE KEY", "EC PRIVATE KEY"} or len(block.der) > MAX_TRADITIONAL_BYTES:
+    known = block.label in {"RSA PRIVATE KEY", "EC PRIVATE KEY"} and _TRADITIONAL_CIPHER.search(block.encoding)
+    if not known or len(block.der) > MAX_TRADITIONAL_BYTES:
         raise UnreadableKey("the private key's algorithm is not supported", hint=_READABLE_KEYS)
     if not password:
         raise EncryptedKey("the private key is encrypted", hint="give its password with --password-file")
@@ -269,6 +273,11 @@ def _require_rsa_size(modulus: int, exponent: int) -> None:
             hint=_ACCEPTED_KEYS,
         )
 
+
+_TRADITIONAL_CIPHER = re.compile(
+    rb"^DEK-Info: (AES-(128|192|256)-CBC,[0-9A-Fa-f]{32}|DES-EDE3-CBC,[0-9A-Fa-f]{16})\s*$", re.MULTILINE
+)
+"""With the whole initialization vector: cryptography panics on a short one, and says so on stderr."""
 
 _NO_SIGNATURE = (ValueError, InvalidSignature, UnsupportedAlgorithm)
 _RSA = frozenset({"1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10"})

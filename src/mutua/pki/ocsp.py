@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -15,7 +14,7 @@ from cryptography.x509 import ocsp
 from mutua.errors import InvalidLifetime, UnreadableOcsp
 from mutua.pki.certificates import is_ca
 from mutua.pki.crl import Revocation
-from mutua.pki.foreign import parsing
+from mutua.pki.foreign import MALFORMED, parsing
 from mutua.pki.keys import PrivateKey, signature_hash
 
 MAX_REQUEST_BYTES = 8 * 1024
@@ -28,16 +27,6 @@ _SERIAL_BITS = 160
 """A serial number has up to 20 octets and is positive (RFC 5280 section 4.1.2.2)."""
 
 _HINT = "send one OCSP request for one certificate, in DER"
-_MALFORMED = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    NotImplementedError,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    UnsupportedAlgorithm,
-)
 
 
 class CertIdHash(StrEnum):
@@ -180,7 +169,7 @@ def read_ocsp_request(data: bytes) -> OcspRequest:
             request = ocsp.load_der_ocsp_request(data)
             issuer = IssuerId(request.hash_algorithm.name, request.issuer_name_hash, request.issuer_key_hash)
             serial, nonce = request.serial_number, _nonce(request.extensions)
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise UnreadableOcsp(f"not a readable OCSP request: {str(error)[:120]}", hint=_HINT) from None
     if not 0 < serial < 1 << _SERIAL_BITS:
         raise UnreadableOcsp("the serial number is not one a certificate can have", hint=_HINT)

@@ -54,6 +54,7 @@ _CIPHERS: dict[str, tuple[type[AES | TripleDES], int]] = {
     "1.2.840.113549.3.7": (TripleDES, 24),
 }
 _HINT = "ask its sender for one with at most 600000 iterations"
+_UNSUPPORTED = "write it anew with AES, such as by: openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +176,7 @@ class Encryption:
             UnreadableKey: mutua does not decrypt it.
         """
         if self.cipher is None:
-            raise UnreadableKey(
-                f"it is encrypted with {self.name}, which is not supported",
-                hint="write it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW",
-            )
+            raise UnreadableKey(f"it is encrypted with {self.name}, which is not supported", hint=_UNSUPPORTED)
         if isinstance(self.derivation, Pkcs12Kdf):
             key = self.derivation.derive(password, self.key_size, KEY)
             iv = self.derivation.derive(password, 8, INITIALIZATION_VECTOR)
@@ -203,7 +201,7 @@ def read_encryption(algorithm: Element) -> Encryption:
     if name == PBES2:
         return _pbes2(parameters)
     if not name.startswith(_PBES1):
-        raise UnreadableKey(f"it is encrypted with {name}, which is not supported", hint=_HINT)
+        raise UnreadableKey(f"it is encrypted with {name}, which is not supported", hint=_UNSUPPORTED)
     salt, iterations = _members(parameters, 2)
     known = name == PBE_SHA1_3DES
     # The others also take at most 24 bytes of key, derived from SHA-1 or from something quicker.
@@ -221,7 +219,7 @@ def read_pbkdf2(parameters: Element) -> tuple[Pbkdf2, int | None]:
     length = positive(rest.pop(0)) if rest and rest[0].tag != SEQUENCE else None
     digest = HMACS.get(read_algorithm(rest.pop(0))[0]) if rest else "sha1"
     if digest is None or rest:
-        raise UnreadableKey("its PBKDF2 parameters are not supported", hint=_HINT)
+        raise UnreadableKey("its PBKDF2 parameters are not supported", hint=_UNSUPPORTED)
     return Pbkdf2(salt.octets(), positive(iterations), digest), length
 
 
@@ -267,7 +265,7 @@ def _pbes2(parameters: Element) -> Encryption:
         salt, *costs = _members(kdf_details, 4)
         derive = Scrypt(salt.octets(), *map(positive, costs[:3]))
     else:
-        raise UnreadableKey(f"its key is derived by {kdf}, which is not supported", hint=_HINT)
+        raise UnreadableKey(f"its key is derived by {kdf}, which is not supported", hint=_UNSUPPORTED)
     return Encryption(derive, cipher, size, iv, name)
 
 

@@ -49,7 +49,7 @@ MAX_FRIENDLY_NAME = 128
 
 _HINT = "give a .p12 or .pfx file that holds one private key and its certificate"
 _KEYS = {KEY_BAG, SHROUDED_KEY_BAG}
-_MALFORMED = (ValueError, TypeError, UnsupportedAlgorithm, OverflowError)
+_MALFORMED = (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def read_pkcs7(data: bytes) -> tuple[x509.Certificate, ...]:
     try:
         with parsing(UnreadableCertificate("not a readable PKCS#7 file", hint=_HINT)):
             certificates = pkcs7.load_der_pkcs7_certificates(der)
-    except (ValueError, TypeError, UnsupportedAlgorithm, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise UnreadableCertificate(f"not a readable PKCS#7 file: {str(error)[:120]}", hint=_HINT) from None
     if not certificates:
         raise UnreadableCertificate("there is no certificate in the PKCS#7 file", hint=_HINT)

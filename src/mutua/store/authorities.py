@@ -62,7 +62,7 @@ def everyone(connection: Connection) -> tuple[AuthorityRecord, ...]:
 
 def states(connection: Connection) -> dict[str, AuthorityState]:
     """What every CA still does."""
-    rows = connection.execute(select(authorities.c.id, authorities.c.state))
+    rows = connection.execute(_STATES)
     return {identifier: AuthorityState(state) for identifier, state in rows}
 
 
@@ -75,6 +75,8 @@ def set_key(connection: Connection, authority: str, key: str | None) -> None:
     """Say anew where a CA's key is."""
     connection.execute(update(authorities).where(authorities.c.id == authority).values(key=key))
 
+
+_STATES = select(authorities.c.id, authorities.c.state)  # made once: it is asked for with every issuance
 
 _read = lru_cache(maxsize=64)(read_certificate)
 

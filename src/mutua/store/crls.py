@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
+from mutua.pki.profiles import OCSP
 from mutua.store.schema import certificates, crls
 
 WHOLE = 0
@@ -66,8 +67,20 @@ def remove(connection: Connection, authority: str, shard: int) -> None:
     connection.execute(delete(crls).where(crls.c.authority == authority, crls.c.shard == shard))
 
 
-def is_whole_needed(connection: Connection, authority: str) -> bool:
-    """Whether a CA has certificates that name no shard, or none at all."""
-    mine = select(certificates.c.id).where(certificates.c.authority == authority)
-    sharded = connection.execute(mine.where(certificates.c.shard.is_not(None)).limit(1)).first() is not None
-    return not sharded or connection.execute(mine.where(certificates.c.shard.is_(None)).limit(1)).first() is not None
+def has_any(connection: Connection, authority: str) -> bool:
+    """Whether any CRL of a CA is published."""
+    return connection.execute(select(crls.c.shard).where(crls.c.authority == authority).limit(1)).first() is not None
+
+
+def is_whole_needed(connection: Connection, authority: str, now: datetime) -> bool:
+    """Whether a CA has certificates that are good and name no shard, or has signed none at all.
+
+    Those of OCSP responders do not count: they name no CRL, since nobody is to ask whether they were revoked.
+    """
+    # In the order of the table, for there is no index: those from before the CRL was cut into parts are the oldest.
+    columns = certificates.c
+    mine = select(columns.id).where(columns.authority == authority, columns.profile != OCSP.name)
+    mine = mine.order_by(columns.id).limit(1)
+    if connection.execute(mine.where(columns.shard.is_(None), columns.not_after >= now)).first() is not None:
+        return True
+    return connection.execute(mine).first() is None

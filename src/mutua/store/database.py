@@ -6,6 +6,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine
 
 from mutua.errors import MutuaError
+from mutua.store.feed import ChangeFeed
 
 BEGIN = "mutua_begin"
 """The execution option that says how a connection's transaction begins."""
@@ -23,21 +24,6 @@ class Begin(Enum):
     READ = "read"
     WRITE = "write"
     MIGRATE = "migrate"
-
-
-class ChangeFeed(Protocol):
-    """Looks at a store from outside its transactions; a look costs a few microseconds. Made by ``Store.feed``."""
-
-    def changed(self) -> bool:
-        """Whether there may be something new since the last call; true on the first, and on the first after an error.
-
-        Raises:
-            UnreadableStore: the store is missing or cannot be read.
-            StoreUnreachable: its server does not answer.
-        """
-
-    def close(self) -> None:
-        """Let go of the database."""
 
 
 class Database(Protocol):

@@ -2,17 +2,28 @@
 
 import hashlib
 import json
+import sqlite3
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, func, insert, select, type_coerce, update
 from sqlalchemy.exc import DatabaseError
 
 from mutua.errors import BrokenAudit
 from mutua.store.schema import event_head, events
+
+# Made once: json.dumps makes an encoder for each call that is not plain.
+_BODY = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_FIELDS = json.JSONEncoder(separators=(",", ":"))
+
+# Made once: to put a statement together takes longer than to run it.
+_ADD = insert(events)
+_HEAD = select(event_head.c["count"], event_head.c.hash, event_head.c.signature).where(event_head.c.id == 1)
+_END = update(event_head).where(event_head.c.id == 1)
 
 Sign = Callable[[bytes], bytes]
 
@@ -47,6 +58,32 @@ class Happened(NamedTuple):
     subject: str
 
 
+class Recorded(NamedTuple):
+    """An event as it stands in the chain.
+
+    Attributes:
+        id: 1, 2, 3, ...
+        at: when, UTC.
+        actor, kind, subject: as in ``Event``.
+        body: the facts, as the text that was hashed: canonical JSON.
+        hash: SHA-256, hex; see ``digest``.
+        previous: the hash of the event before.
+    """
+
+    id: int
+    at: datetime
+    actor: str
+    kind: str
+    subject: str
+    body: str
+    hash: str
+    previous: str
+
+    def digest(self) -> str:
+        """What the hash must be: the SHA-256 of the JSON array of everything else."""
+        return _digest(self.id, self, self.body, self.previous)
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The end of the chain.
@@ -62,21 +99,27 @@ class Head:
     signature: bytes | None
 
 
-def append(connection: Connection, happened: Sequence[Event], sign: Sign) -> int:
+def append(
+    connection: Connection, happened: Sequence[Event], sign: Sign, check: Callable[[Head], None] | None = None
+) -> int:
     """Add events to the chain, within the transaction of the changes they record.
 
     Args:
         connection: a writing transaction.
         happened: in the order in which they are to stand.
         sign: signs the new head, so that nobody without the key can cut the chain's end off.
+        check: raises unless the head is one that was signed: the new signature would vouch for it.
 
     Returns:
         The id of the last of them; the first is ``len(happened) - 1`` before it.
     """
-    count, digest = _head(connection)
+    end = head(connection)
+    if check is not None:
+        check(end)
+    count, digest = end.count, end.hash
     rows = []
     for count, event in enumerate(happened, count + 1):  # noqa: B020 -- the count goes on where the head stood
-        body = json.dumps(event.body, sort_keys=True, separators=(",", ":"))
+        body = _BODY.encode(event.body)
         digest = _digest(count, event, body, digest)
         rows.append(
             {
@@ -90,10 +133,10 @@ def append(connection: Connection, happened: Sequence[Event], sign: Sign) -> int
             }
         )
     if rows:
-        connection.execute(insert(events), rows)
+        connection.execute(_ADD, rows)
         signature = b64encode(sign(head_bytes(count, digest))).decode("ascii")
-        head = {"count": count, "hash": digest, "signature": signature}
-        connection.execute(update(event_head).where(event_head.c.id == 1).values(head))
+        signed = {"count": count, "hash": digest, "signature": signature}
+        connection.execute(_END, signed)
     return count
 
 
@@ -108,17 +151,11 @@ def head(connection: Connection) -> Head:
     Raises:
         BrokenAudit: it is gone.
     """
-    columns = event_head.c
-    row = connection.execute(
-        select(columns["count"], columns.hash, columns.signature).where(columns.id == 1)
-    ).one_or_none()
+    with any_text(connection):
+        row = connection.execute(_HEAD).one_or_none()
     if row is None:
         raise BrokenAudit("the audit trail has lost its head", hint="restore the store from a backup")
-    try:
-        signature = None if row.signature is None else b64decode(row.signature, validate=True)
-    except (ValueError, TypeError):
-        signature = b""
-    return Head(row[0], row[1], signature)
+    return Head(row[0], row[1], _signature(row.signature))
 
 
 def verify(connection: Connection) -> Head:
@@ -127,17 +164,28 @@ def verify(connection: Connection) -> Head:
     Raises:
         BrokenAudit: an event was changed, removed or added behind mutua's back; the message names the first.
     """
-    end = head(connection)
-    previous, expected = GENESIS, 1
-    query = select(events).order_by(events.c.id)
+    for _ in chain(connection):
+        pass
+    return head(connection)
+
+
+def chain(connection: Connection) -> Generator[Recorded, None, None]:
+    """Every event from the first to the last, each once its hash has been recomputed.
+
+    Raises:
+        BrokenAudit: as ``verify``; of an end that is not the head's, after the last event.
+    """
+    end, previous, expected = head(connection), GENESIS, 1
     try:
-        for row in connection.execution_options(yield_per=1000).execute(query):
-            event = Event(at=row.at, actor=row.actor, kind=row.kind, subject=row.subject, body={})
-            if row.id != expected or row.hash != _digest(row.id, event, row.body, previous):
-                raise BrokenAudit(f"the audit trail is broken at event {expected}", hint="compare with a backup")
-            previous, expected = row.hash, expected + 1
-    except (DatabaseError, TypeError, ValueError, OverflowError):
-        # Bytes where text was, a time out of range: rows are read a thousand at once, so it may be a later one.
+        with closing(_rows(connection, select(*_RAW).order_by(events.c.id))) as rows:
+            for row in rows:
+                recorded = _recorded(row, previous)
+                if recorded is None or recorded.id != expected or recorded.hash != recorded.digest():
+                    raise BrokenAudit(f"the audit trail is broken at event {expected}", hint="compare with a backup")
+                yield recorded
+                previous, expected = recorded.hash, expected + 1
+    except DatabaseError:
+        # The database's own pages are damaged: rows are read a thousand at once, so it may be a later one.
         raise BrokenAudit(
             f"the audit trail cannot be read from event {expected} on", hint="compare with a backup"
         ) from None
@@ -145,7 +193,52 @@ def verify(connection: Connection) -> Head:
         raise BrokenAudit(
             f"the audit trail ends at event {expected - 1}, its head says {end.count}", hint="compare with a backup"
         )
-    return end
+
+
+def after(connection: Connection, identifier: int) -> Generator[Recorded, None, None]:
+    """The events after one, in order, as they stand; their hashes are not recomputed.
+
+    Raises:
+        BrokenAudit: one of them is not readable at all.
+    """
+    previous = hash_of(connection, identifier) or GENESIS
+    with closing(_rows(connection, select(*_RAW).where(events.c.id > identifier).order_by(events.c.id))) as rows:
+        for row in rows:
+            recorded = _recorded(row, previous)
+            if recorded is None:
+                raise BrokenAudit(f"the event {row.id} cannot be read", hint="mutua audit verify")
+            yield recorded
+            previous = recorded.hash
+
+
+def newest(connection: Connection, count: int) -> list[Recorded]:
+    """The newest events, at most ``count``, the oldest of them first; their hashes are not recomputed."""
+    last = connection.execute(select(func.max(events.c.id))).scalar_one() or 0
+    return list(after(connection, max(0, last - count)))
+
+
+def hash_of(connection: Connection, identifier: int) -> str | None:
+    """The hash of an event; that of the event 0 is what the first one names; ``None`` for one that is not there."""
+    if identifier == 0:
+        return GENESIS
+    with any_text(connection):
+        found = connection.execute(select(events.c.hash).where(events.c.id == identifier)).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+@contextmanager
+def any_text(connection: Connection) -> Iterator[None]:
+    """Read text that is none too: SQLite stores any bytes as text, and a row that holds such is to be named."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    before = driver.text_factory
+    driver.text_factory = _lenient
+    try:
+        yield
+    finally:
+        driver.text_factory = before
 
 
 def since(connection: Connection, identifier: int) -> list[Happened]:
@@ -157,14 +250,45 @@ def since(connection: Connection, identifier: int) -> list[Happened]:
 
 def last_id(connection: Connection) -> int:
     """The id of the newest event; 0 before the first."""
-    return _head(connection)[0]
+    return head(connection).count
 
 
-def _head(connection: Connection) -> tuple[int, str]:
-    end = head(connection)
-    return end.count, end.hash
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TYPES = (int, int, str, str, str, str, str)
+_RAW = [type_coerce(column, BigInteger).label("at") if column.name == "at" else column for column in events.c]
+"""The time as a number: what is no time does not stop the reading."""
 
 
-def _digest(identifier: int, event: Event, body: str, previous: str) -> str:
+def _rows(connection: Connection, query: Select[Any]) -> Generator[Row[tuple[Any, ...]], None, None]:
+    # Closed by whoever iterates: SQLite goes on showing this moment to the connection while a query is open.
+    with any_text(connection), connection.execute(query, execution_options={"yield_per": 1000}) as result:
+        yield from result
+
+
+def _recorded(row: Sequence[Any], previous: str) -> Recorded | None:
+    """A row as an event; ``None`` for what cannot be one."""
+    if tuple(map(type, row)) != _TYPES:
+        return None
+    identifier, microseconds, actor, kind, subject, body, digest = row
+    try:
+        at = _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return None
+    return Recorded(identifier, at, actor, kind, subject, body, digest, previous)
+
+
+def _signature(stored: object) -> bytes | None:
+    """The signature of a head; empty for what is none."""
+    try:
+        return b64decode(stored, validate=True) if isinstance(stored, str) else None if stored is None else b""
+    except ValueError:
+        return b""
+
+
+def _lenient(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _digest(identifier: int, event: Event | Recorded, body: str, previous: str) -> str:
     fields = [identifier, event.at.isoformat(), event.actor, event.kind, event.subject, body, previous]
-    return hashlib.sha256(json.dumps(fields, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_FIELDS.encode(fields).encode()).hexdigest()

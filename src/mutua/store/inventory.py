@@ -1,6 +1,6 @@
 """The inventory: every certificate the authority ever signed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 
 from mutua.pki.crl import RevocationReason
 from mutua.pki.profiles import ISSUING_CA, OCSP, ROOT
-from mutua.store.schema import certificates, revocations
+from mutua.store.schema import certificates, revocations, sightings
 
 MIN_PREFIX = 6
 """Characters of a thumbprint or serial that may stand for the whole."""
@@ -20,6 +20,7 @@ HOLD = RevocationReason.CERTIFICATE_HOLD.value
 _OUR_OWN = {ROOT.name, ISSUING_CA.name, OCSP.name}
 
 _successors = certificates.alias("successors")
+_ADD = insert(certificates)  # made once: to put a statement together takes longer than to run it
 
 
 class CertificateState(StrEnum):
@@ -37,7 +38,7 @@ class CertificateRecord:
     """A certificate in the inventory.
 
     Attributes:
-        id: of the event that tells of its issuance.
+        id: of the event that tells of its issuance; 0 before it is stored.
         thumbprint: x5t#S256.
         authority: the id of the CA that signed it.
         serial: 32 hex digits.
@@ -55,7 +56,7 @@ class CertificateRecord:
         der: the certificate.
     """
 
-    id: int
+    id: int = 0
     thumbprint: str
     authority: str
     serial: str
@@ -111,13 +112,16 @@ class Selection:
     name: str | None = None
 
 
-def add(connection: Connection, records: Sequence[CertificateRecord]) -> None:
-    """Store certificates."""
+def add(connection: Connection, records: Sequence[CertificateRecord], *, first: int) -> None:
+    """Store certificates; the first has the id ``first``, and each after it the next.
+
+    Their own ids are not looked at: they are those of events that were not written when the records were made.
+    """
     connection.execute(
-        insert(certificates),
+        _ADD,
         [
             {
-                "id": each.id,
+                "id": identifier,
                 "thumbprint": each.thumbprint,
                 "authority": each.authority,
                 "serial": each.serial,
@@ -132,13 +136,15 @@ def add(connection: Connection, records: Sequence[CertificateRecord]) -> None:
                 "supersedes": each.supersedes,
                 "der": each.der,
             }
-            for each in records
+            for identifier, each in enumerate(records, first)
         ],
     )
 
 
 def everything(connection: Connection, selection: Selection) -> Iterator[CertificateRecord]:
     """The selected certificates, the newest first, read as they are iterated."""
+    if selection.name is not None and not selection.name.isprintable():
+        return  # no certificate of ours has such a name, and not every database would take the question
     query = _records().where(_selected(selection)).order_by(certificates.c.id.desc())
     for row in connection.execution_options(yield_per=1000).execute(query):
         record = _record(row)
@@ -148,7 +154,7 @@ def everything(connection: Connection, selection: Selection) -> Iterator[Certifi
 
 def find(connection: Connection, text: str) -> list[CertificateRecord]:
     """Certificates whose thumbprint or serial starts with ``text``, at least 6 characters; at most two of them."""
-    if len(text) < MIN_PREFIX or not text.isascii():
+    if len(text) < MIN_PREFIX or not (text.isascii() and text.isprintable()):
         return []
     # Not LIKE, which takes b for B in SQLite; in a thumbprint they are different letters.
     matches = or_(*(_starts_with(column, start) for column, start in _prefixes(text)))
@@ -183,12 +189,21 @@ def superseded_before(connection: Connection, moment: datetime, now: datetime) -
 
 
 def count_valid(connection: Connection, limits: Mapping[str, int], now: datetime) -> dict[str, int]:
-    """How many certificates each of these clients could use now; counted no further than its limit."""
+    """How many certificates each of these clients has that count; counted no further than its limit.
+
+    Those count that are good now and have not been followed up: not one that was renewed, nor one that came of a
+    renewal that was asked for again, because its answer was lost. So a renewal leaves the number as it was.
+    """
+    later = and_(_successors.c.supersedes == certificates.c.supersedes, _successors.c.id > certificates.c.id)
     counted = {}
     for client, most in limits.items():
         unrevoked = ~exists().where(revocations.c.certificate == certificates.c.id)
         valid = select(certificates.c.id).where(
-            certificates.c.client == client, certificates.c.not_after >= now, unrevoked
+            certificates.c.client == client,
+            certificates.c.not_after >= now,
+            unrevoked,
+            ~_renewed(),
+            ~exists().where(later),
         )
         counted[client] = connection.execute(
             select(func.count()).select_from(valid.limit(most).subquery())
@@ -196,11 +211,21 @@ def count_valid(connection: Connection, limits: Mapping[str, int], now: datetime
     return counted
 
 
-def in_use(connection: Connection, authority: str, now: datetime) -> int:
-    """How many certificates below a CA have neither expired nor been revoked."""
+def in_use(connection: Connection, authorities: Collection[str], now: datetime) -> int:
+    """How many certificates of servers and clients below these CAs are good and may be in use.
+
+    One whose successor has been seen is not any more: whoever held it has moved on.
+    """
     unrevoked = ~exists().where(revocations.c.certificate == certificates.c.id)
+    moved_on = exists().where(
+        _successors.c.supersedes == certificates.c.id, sightings.c.certificate == _successors.c.id
+    )
     query = select(func.count()).where(
-        certificates.c.authority == authority, certificates.c.not_after >= now, unrevoked
+        certificates.c.authority.in_(authorities),
+        certificates.c.profile.not_in(_OUR_OWN),
+        certificates.c.not_after >= now,
+        unrevoked,
+        ~moved_on,
     )
     return connection.execute(query.select_from(certificates)).scalar_one()
 

@@ -192,7 +192,7 @@ class PostgresqlDatabase:
 class _ServerCursor(psycopg.ServerCursor[Any]):
     """A query whose rows are fetched as they are wanted. It ends with its transaction, if not before."""
 
-    def __del__(self) -> None:
+    def __del__(self, *_: object) -> None:
         """No warning: who stops in the middle of a list has done nothing wrong."""
 
 

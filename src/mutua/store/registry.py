@@ -30,9 +30,21 @@ def find(connection: Connection, name: str) -> Client | None:
     return next(iter(_clients(connection, name)), None)
 
 
+def can_hold(name: str) -> bool:
+    """Whether a client's name may be looked for: NUL is no text to PostgreSQL, and a lone surrogate to no database."""
+    return name.isascii() and name.isprintable()
+
+
+def state(connection: Connection, name: str) -> ClientState | None:
+    """One client's state, without its certificates, which may be many."""
+    found = connection.execute(select(clients.c.state).where(clients.c.name == name)).scalar_one_or_none()
+    return None if found is None else ClientState(found)
+
+
 def names(connection: Connection, wanted: Collection[str]) -> set[str]:
     """Which of these clients there are."""
-    return set(connection.execute(select(clients.c.name).where(clients.c.name.in_(wanted))).scalars())
+    possible = filter(can_hold, wanted)
+    return set(connection.execute(select(clients.c.name).where(clients.c.name.in_(possible))).scalars())
 
 
 def everyone(connection: Connection) -> tuple[Client, ...]:

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from mutua.ca.hierarchy import AuthorityState
 from mutua.pki.crl import Revocation
 from mutua.store.inventory import CertificateRecord
-from mutua.store.schema import certificates, crls, revocations
+from mutua.store.schema import authorities, certificates, crls, revocations
 
 
 class RevokedCertificate(NamedTuple):
@@ -51,9 +52,24 @@ def remove(connection: Connection, record: CertificateRecord, *, event: int) -> 
 
 
 def thumbprints(connection: Connection) -> list[str]:
-    """The x5t#S256 of every certificate that is revoked or on hold."""
+    """The x5t#S256 of every certificate that is refused: revoked, on hold, or a client's below a retired CA.
+
+    The last are not left to the handshake: with the CA's certificate sent along they lead to the root as before, and
+    connections that are open have it behind them.
+    """
     query = select(certificates.c.thumbprint).join(revocations, revocations.c.certificate == certificates.c.id)
-    return list(connection.execute(query).scalars())
+    refused = list(connection.execute(query).scalars())
+    if retired := _retired(connection):
+        below = certificates.c.authority.in_(retired), certificates.c.client.is_not(None)
+        refused += connection.execute(select(certificates.c.thumbprint).where(*below)).scalars()
+    return refused
+
+
+def _retired(connection: Connection) -> list[str]:
+    """The CAs that are trusted no more, and every CA below one."""
+    above = select(authorities.c.id).where(authorities.c.state == AuthorityState.RETIRED.value).cte(recursive=True)
+    below = above.union(select(authorities.c.id).join(above, authorities.c.parent == above.c.id))
+    return list(connection.execute(select(below.c.id)).scalars())
 
 
 def of_shard(connection: Connection, authority: str, shard: int) -> Iterator[RevokedCertificate]:

@@ -57,8 +57,10 @@ authorities = Table(
     metadata,
     Column("id", String(63), primary_key=True, comment="root, issuing-1, ..."),
     Column("profile", String(32), nullable=False),
-    Column("purpose", String(16), nullable=False, comment="what it issues for: any, server, client"),
-    Column("state", String(16), nullable=False, comment="active, superseded, retired"),
+    Column(
+        "purpose", String(16), nullable=False, server_default="any", comment="what it issues for: any, server, client"
+    ),
+    Column("state", String(16), nullable=False, server_default="active", comment="active, superseded, retired"),
     Column("parent", ForeignKey("authorities.id"), comment="the CA that signed it; none for a root"),
     Column("certificate", LargeBinary, nullable=False, comment="DER"),
     Column("key", Text, comment="sealed (JSON), in a token (pkcs11: URI), or none when it was exported"),

@@ -3,17 +3,18 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, make_url, select
+from sqlalchemy import Connection, Engine, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mutua.errors import AlreadyExists, InvalidAddress, MissingExtra, MutuaError, StoreUnreachable, UnreadableStore
-from mutua.store.database import BEGIN, POOL_TIMEOUT_SECONDS, REVISION, Begin, ChangeFeed, Database
-from mutua.store.schema import events
+from mutua.store.database import BEGIN, POOL_TIMEOUT_SECONDS, REVISION, Begin, Database
+from mutua.store.feed import ChangeFeed
+from mutua.store.schema import events, metadata
 from mutua.store.sqlite import SqliteDatabase
 
 SCHEMA_REVISION = "0002"
@@ -94,6 +95,13 @@ class Store:
             store.close()
             raise
         return store
+
+    def discard(self) -> None:
+        """Take away the tables that ``create`` has made: what was to be built on them came to nothing."""
+        with suppress(MutuaError), self.write() as connection:
+            metadata.drop_all(connection)
+            connection.execute(text("DROP TABLE alembic_version"))
+        self.close()
 
     def upgrade(self) -> None:
         """Run the migrations that are missing, in one transaction; safe while others use the store.
