@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.issuance import crl, django_ca, ocsp, ours, report, rounds
+from bench.issuance import crl, django_ca, ocsp, our_ocsp, ours, report, rounds
 from bench.issuance.bare import Bare
 from bench.issuance.crl import CrlRow
 from bench.issuance.django_ca import DjangoCa
 from bench.issuance.issuer import Issuer, make_requests
-from bench.issuance.ocsp import Delegation, OcspRow
+from bench.issuance.ocsp import Delegation, OcspRow, Responder
 from bench.issuance.openssl import OpensslCa, OpensslX509
 from bench.issuance.responders import BareAfresh, BareCached, OpensslOcsp
 from bench.issuance.rounds import Contestant, Row, pinned
@@ -85,10 +85,23 @@ def measure(plan: Plan, folder: Path, tell: Callable[[str], None]) -> Figures:
             figures.crls = crl.measure(plan.revoked, crl.CONTENDERS, max(1, plan.rounds // 3), folder / "crl", tell)
     if "ocsp" in plan.parts:
         with pinned(other):
-            inventory = Delegation.make(plan.asked)
-            openssl = OpensslOcsp(inventory, folder / "openssl-ocsp", core)
-            figures.answers = ocsp.measure([BareAfresh(inventory), BareCached(inventory), openssl], plan.rounds, tell)
+            figures.answers = _answers(plan, folder / "ocsp", core, tell)
     return figures
+
+
+def _answers(plan: Plan, folder: Path, core: int, tell: Callable[[str], None]) -> list[OcspRow]:
+    given = Delegation.make(plan.asked)
+    with ours.make_home(folder / "home", stored=0) as home:
+        stock = our_ocsp.stock(home, plan.asked)
+        responders: list[Responder] = [
+            BareAfresh(given),
+            BareCached(given),
+            OpensslOcsp(given, folder / "openssl", core),
+        ]
+        for afresh in (True, False):
+            responders.append(our_ocsp.Called(home, stock, afresh=afresh))
+            responders.append(our_ocsp.Served(home, stock, folder / f"served-{afresh}", core, afresh=afresh))
+        return ocsp.measure(responders, plan.rounds, tell)
 
 
 def _certificates(plan: Plan, folder: Path, tell: Callable[[str], None], figures: Figures) -> None:

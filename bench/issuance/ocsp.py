@@ -1,5 +1,6 @@
 """OCSP answers a second: whoever answers has its turn, forwards and then backwards; each answer is checked."""
 
+import hashlib
 import secrets
 import statistics
 from abc import ABC, abstractmethod
@@ -58,9 +59,10 @@ class Inventory:
 
     def requests(self, *, nonce: bool) -> list[bytes]:
         """A request in DER for each certificate, with CertIDs of SHA-1 as nearly every client sends them."""
-        # Only of a certificate does cryptography compute the issuer's hashes; which one is no matter.
-        found = ocsp.OCSPRequestBuilder().add_certificate(self.issuer, self.issuer, hashes.SHA1()).build()
-        return [_request(found, state.serial, nonce=nonce) for state in self.states]
+        # Only cryptography's builder hashes the bare key; the name that it hashes is that of the issuer's own issuer.
+        like = ocsp.OCSPRequestBuilder().add_certificate(self.issuer, self.issuer, hashes.SHA1()).build()
+        name_hash = hashlib.sha1(self.issuer.subject.public_bytes(), usedforsecurity=False).digest()
+        return [_request(name_hash, like.issuer_key_hash, state.serial, nonce=nonce) for state in self.states]
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,8 @@ class Delegation(Inventory):
         return cls(authority.certificate, states, authority, builder.sign(authority.key, hashes.SHA256()), key)
 
 
-def _request(like: ocsp.OCSPRequest, serial: int, *, nonce: bool) -> bytes:
-    builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(
-        like.issuer_name_hash, like.issuer_key_hash, serial, hashes.SHA1()
-    )
+def _request(name_hash: bytes, key_hash: bytes, serial: int, *, nonce: bool) -> bytes:
+    builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name_hash, key_hash, serial, hashes.SHA1())
     if nonce:
         builder = builder.add_extension(x509.OCSPNonce(secrets.token_bytes(NONCE_BYTES)), critical=False)
     return builder.build().public_bytes(serialization.Encoding.DER)

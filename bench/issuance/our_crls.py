@@ -1,8 +1,8 @@
 """mutua's CRLs, from the rows in its store to the published list."""
 
 import secrets
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from itertools import islice
 
 from cryptography import x509
@@ -13,9 +13,7 @@ from bench.issuance.issuer import now
 from mutua import Home
 from mutua.home.settings import SETTINGS_FILE
 from mutua.pki.profiles import SERVER
-from mutua.store import inventory
-from mutua.store.inventory import CertificateRecord
-from mutua.store.schema import revocations as revocations_table
+from mutua.store import schema
 
 _FIRST_ID = 1 << 40
 """Far above the events' ids: the rows are written without events, for a million revocations would take an hour."""
@@ -47,45 +45,46 @@ class WholeCrl(Maker):
         return make
 
     def _fill(self, home: Home) -> None:
-        authority, rows = home.hierarchy.issuing.id, revocations(self.revoked)
-        for first in range(0, self.revoked, _ROWS_AT_ONCE):
-            some = list(islice(rows, _ROWS_AT_ONCE))
-            records = list(self._records(authority, first, [serial for serial, _, _ in some]))
+        authority, revoked = home.hierarchy.issuing.id, enumerate(revocations(self.revoked))
+        while some := list(islice(revoked, _ROWS_AT_ONCE)):
             with home.store.write() as connection:
-                inventory.add(connection, records)
                 connection.execute(
-                    insert(revocations_table),
-                    [
-                        {
-                            "certificate": record.id,
-                            "authority": authority,
-                            "shard": record.shard or 0,
-                            "event": 1,
-                            "reason": reason,
-                            "revoked_at": at,
-                        }
-                        for record, (_, at, reason) in zip(records, some, strict=True)
-                    ],
+                    insert(schema.certificates),
+                    [self._certificate(authority, number, each[0]) for number, each in some],
+                )
+                connection.execute(
+                    insert(schema.revocations), [self._revocation(authority, number, *each) for number, each in some]
                 )
 
-    def _records(self, authority: str, first: int, serials: list[int]) -> Iterator[CertificateRecord]:
+    def _certificate(self, authority: str, number: int, serial: int) -> dict[str, object]:
         moment = now()
-        for number, serial in enumerate(serials, first):
-            yield CertificateRecord(
-                id=_FIRST_ID + number,
-                thumbprint=secrets.token_urlsafe(32),
-                authority=authority,
-                serial=f"{serial:032x}",
-                profile=SERVER.name,
-                client=None,
-                subject="",
-                names=(),
-                not_before=moment,
-                not_after=moment + timedelta(days=90),
-                issued_at=moment,
-                shard=number % self.parts + 1 if self.parts > 1 else None,
-                der=b"",
-            )
+        return {
+            "id": _FIRST_ID + number,
+            "thumbprint": secrets.token_urlsafe(32),
+            "authority": authority,
+            "serial": f"{serial:032x}",
+            "profile": SERVER.name,
+            "subject": "",
+            "names": "",
+            "not_before": moment,
+            "not_after": moment + timedelta(days=90),
+            "issued_at": moment,
+            "shard": self._shard(number) or None,
+            "der": b"",
+        }
+
+    def _revocation(self, authority: str, number: int, _serial: int, at: datetime, reason: str) -> dict[str, object]:
+        return {
+            "certificate": _FIRST_ID + number,
+            "authority": authority,
+            "shard": self._shard(number),
+            "event": 1,
+            "reason": reason,
+            "revoked_at": at,
+        }
+
+    def _shard(self, number: int) -> int:
+        return number % self.parts + 1 if self.parts > 1 else 0
 
 
 class OnePart(WholeCrl):

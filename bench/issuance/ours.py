@@ -33,6 +33,7 @@ _FILLED_AT_ONCE = 5_000
 
 def make_home(folder: Path, stored: int) -> Home:
     """A home whose policy lets the requests pass, with so many certificates in its store, all issued by itself."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     Home.create(folder, name="Benchmark").close()
     with (folder / SETTINGS_FILE).open("a") as settings:
         settings.write(_POLICY)

@@ -47,7 +47,7 @@ def crl_section(rows: Sequence[CrlRow]) -> str:
 
 def ocsp_section(rows: Sequence[OcspRow]) -> str:
     """Answers a second."""
-    cells = [[row.name, row.way, "afresh" if row.afresh else "ahead", f"{row.median:.0f}"] for row in rows]
+    cells = [[row.name, row.way, "for a nonce" if row.afresh else "ahead", f"{row.median:.0f}"] for row in rows]
     return table(["OCSP answers by", "asked by", "signed", "a second"], cells)
 
 
