@@ -31,6 +31,7 @@ SETTINGS = {
     "max_connections": "40",
     "shared_buffers": "16MB",
     "lc_messages": "C",
+    "recovery_init_sync_method": "syncfs",
 }
 
 StopMode = Literal["smart", "fast", "immediate"]
@@ -74,7 +75,7 @@ class Cluster:
     def start(self) -> None:
         """Start the server, and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
-            command = [*_as_server("--pdeathsig", "INT"), _binary("postgres"), "-D", self._data]
+            command = [*_as_server("--pdeathsig", "INT"), _binary("postgres"), "-D", str(self._data)]
             self._server = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -129,7 +130,7 @@ class Cluster:
             yield self.url(name)
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [*_as_server(), _binary(program), "-D", self._data, *arguments]
+        command = [*_as_server(), _binary(program), "-D", str(self._data), *arguments]
         done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -56,7 +56,7 @@ for whoever runs the program, and a ``hint`` that says what to type next. ``publ
 only text that may ever reach a peer, and it never varies.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class MutuaError(Exception):
@@ -267,7 +267,19 @@ class WrongPassphrase(NotAllowed):
 
 
 class BrokenAudit(NotAllowed):
+    """Carries what differs where the trail is whole and the rows are not what it tells.
+
+    Args:
+        differences: each a ``mutua.store.replay.Difference``; the first of them where there are very many.
+        count: how many there are.
+    """
+
     code = "broken_audit"
+
+    def __init__(self, message: str, *, hint: str = "", differences: tuple[Any, ...] = (), count: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.differences = differences
+        self.count = count
 
 
 class NetworkError(MutuaError):

@@ -1,14 +1,18 @@
 """What a reader has when a page begins, beyond an empty folder."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from mutua import Home
 from tests.docs.partner import sloppy_partner
+from tests.postgresql import running_cluster
 from tests.serving import Serving
 
 StandIns = dict[str, str]
@@ -60,17 +64,58 @@ def stage(page: str, folder: Path, template: Path) -> Iterator[StandIns]:
         case "docs/calling.md":
             with _bank(folder, template) as stand_ins:
                 yield stand_ins
-        case "docs/serving.md" | "docs/clients-and-grants.md" | "docs/certificates.md" | "docs/architecture.md":
-            shutil.copytree(template, folder / ".mutua", symlinks=True)
-            (folder / "main.py").write_text(MAIN, encoding="utf-8")
-            yield {"Q3LFby": _thumbprint_of_woovi(folder)}
+        case "docs/certificates.md":
+            known = _started(folder, template)
+            _add_expired(folder)
+            yield known
+        case (
+            "docs/serving.md"
+            | "docs/clients-and-grants.md"
+            | "docs/architecture.md"
+            | "docs/formats.md"
+            | "docs/requests.md"
+            | "docs/authorities.md"
+            | "docs/revocation.md"
+        ):
+            yield _started(folder, template)
+        case "docs/hsm.md":
+            _require("softhsm2-util", "pkcs11-tool")
+            yield {}
+        case "docs/postgresql.md":
+            with running_cluster() as cluster, cluster.database() as name:
+                yield {"mutua@db.acme.example/mutua": cluster.url(name).partition("://")[2]}
         case _:
             yield {}
 
 
-def _thumbprint_of_woovi(folder: Path) -> str:
+def _started(folder: Path, template: Path) -> StandIns:
+    """What there is after docs/getting-started.md."""
+    shutil.copytree(template, folder / ".mutua", symlinks=True)
+    (folder / "main.py").write_text(MAIN, encoding="utf-8")
     with Home.open(folder / ".mutua") as home:
-        return home.identities.load("woovi").thumbprint[:6]
+        return {"Q3LFby": home.identities.load("woovi").thumbprint[:6]}
+
+
+class _Earlier(Home):
+    """A home whose clock is four minutes slow: its CAs' certificates start five minutes before they are made."""
+
+    def now(self) -> datetime:
+        return super().now() - timedelta(minutes=4)
+
+
+def _add_expired(folder: Path) -> None:
+    with _Earlier.open(folder / ".mutua") as home:
+        names = ("old.acme.example", "10.0.0.9")
+        home.identities.save(names[0], home.authority.issue_server(*names, lifetime=timedelta(minutes=1)))
+
+
+def _require(*programs: str) -> None:
+    """Programs that a page needs. Where one is missing the test skips; in CI it fails."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(f"not installed: {missing}")
+    elif missing:
+        pytest.skip(f"not installed: {missing}")
 
 
 @contextmanager

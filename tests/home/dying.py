@@ -1,32 +1,48 @@
-"""What the crash tests kill: ``python -m tests.home.issuing ACT HOME [STEP]``.
+"""What the crash tests kill: ``python -m tests.home.dying ACT ...``.
 
-``issue`` hands out client certificates until it is killed. ``create`` and ``replace`` run once and kill themselves
-before their STEP-th act on the file system, as Python's audit hooks count them; without a STEP they print how many
-acts there were.
+``nursery HOME`` has everything loaded, and forks a process for each line on its stdin, which is a seed: that acts at
+random until the next line comes, and is killed then. ``create HOME`` and ``replace HOME`` run once and, with a number
+behind, kill themselves before that act on the file system, as Python's audit hooks count them; without one they print
+how many acts there were.
 """
 
-import json
 import os
+import random
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from mutua import Home
 from mutua.home.sealing import Cost
-from mutua.pki.certificates import write_pem
+from tests.home.acting import CLIENTS, LIVELY, Actor, act_and_tell, say, seal_cheaply
 
 ACTS = {"open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "sqlite3.connect"}
 
 
-def issue(folder: Path) -> None:
-    with Home.open(folder) as home:
+def nursery(folder: Path) -> None:
+    seal_cheaply()
+    while seed := sys.stdin.readline():
+        child = os.fork()
+        if child == 0:
+            live(folder, int(seed))
+        # Not waited for before it is killed, so that its number is nobody else's.
+        sys.stdin.readline()
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        say(ended=-os.waitstatus_to_exitcode(status))
+
+
+def live(folder: Path, seed: int) -> None:
+    try:
+        actor = Actor(Home.open(folder), random.Random(seed), CLIENTS, LIVELY)
         while True:
-            made = home.authority.issue_client("woovi")
-            serial = f"{made.certificate.serial_number:032x}"
-            line = {"thumbprint": made.thumbprint, "serial": serial, "pem": write_pem([made.certificate]).decode()}
-            sys.stdout.write(json.dumps(line) + "\n")
-            sys.stdout.flush()
+            act_and_tell(actor)
+    except BaseException:
+        say(broken=traceback.format_exc()[-2000:])
+    finally:
+        os._exit(1)
 
 
 def create(folder: Path) -> None:
@@ -38,25 +54,25 @@ def replace(folder: Path) -> None:
         home.identities.save("woovi", home.authority.issue_client("woovi"), replace=True)
 
 
-def killed_at(step: int, act: Callable[[Path], None], folder: Path) -> None:
+def killed_at(step: int, once: Callable[[Path], None], folder: Path) -> None:
     near = str(folder.parent)
     seen = 0
 
-    def count(event: str, arguments: tuple[object, ...]) -> None:
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal seen
         if event in ACTS and isinstance(arguments[0], str | Path | bytes) and near in os.fsdecode(arguments[0]):
             seen += 1
             if seen == step:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    sys.addaudithook(count)
-    act(folder)
+    sys.addaudithook(watch)
+    once(folder)
     sys.stdout.write(f"{seen}\n")
 
 
 if __name__ == "__main__":
     name, path, *steps = sys.argv[1:]
-    if name == "issue":
-        issue(Path(path))
+    if name == "nursery":
+        nursery(Path(path))
     else:
         killed_at(int(steps[0]) if steps else 0, {"create": create, "replace": replace}[name], Path(path))

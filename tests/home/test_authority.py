@@ -143,7 +143,8 @@ def test_every_reason_there_is_revokes(home: Home, reason: str) -> None:
 
 def test_a_certificate_is_found_by_the_start_of_its_thumbprint_or_serial(home: Home) -> None:
     record = home.authority.certificate(home.identities.load("woovi").thumbprint)
-    for text in (record.thumbprint[:6], record.thumbprint, record.serial[:6], record.serial, record.serial.upper()):
+    # The first eight digits of a serial are the second it was issued in, which others share.
+    for text in (record.thumbprint[:6], record.thumbprint, record.serial[:16], record.serial, record.serial.upper()):
         assert home.authority.certificate(text) == record
 
 
@@ -190,10 +191,10 @@ def test_the_inventory_lists_the_newest_first_by_client_and_profile(home: Home) 
 def test_a_ca_whose_key_is_elsewhere_signs_nothing(home: Home) -> None:
     with home.store.write() as connection:
         connection.exec_driver_sql("UPDATE authorities SET key = NULL")
-    before = stored(home)
+    before = len(list(home.authority.certificates()))
     with pytest.raises(OfflineKey):
         home.authority.issue_client("woovi")
-    assert stored(home) == before
+    assert len(list(home.authority.certificates())) == before
 
 
 def test_a_store_without_a_ca_is_told(home: Home) -> None:

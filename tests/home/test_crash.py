@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: nothing that was handed out is lost, nothing is half there."""
+"""SIGKILL at any moment: nothing that was acknowledged is lost, nothing is half there."""
 
 import json
 import random
@@ -6,26 +6,116 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mutua import Home
 from mutua.errors import HomeNotFound
-from mutua.pki.certificates import read_certificate, write_der
-from mutua.pki.thumbprints import x5t_s256
+from mutua.home.upkeep import Upkeep
 from tests.conftest import soak
+from tests.home.acting import Promise
+from tests.home.promises import assert_kept, assert_published, assert_usable
 from tests.serving import ROOT
 
 pytestmark = pytest.mark.soak
 
-MOST_BEFORE_A_KILL = 25
-MOST_WORK = 20_000
+MOST_LINES = 16
+MOST_WORK = 1_000_000
+
+
+class Nursery:
+    """Makes processes that act on a home until they are killed."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def life(self, dice: random.Random) -> tuple[list[Promise], str]:
+        """What a process was promised before it was killed, and in the middle of what that was."""
+        self._tell(f"{dice.getrandbits(32)}\n")
+        lines = [self._hear() for _ in range(dice.randint(1, MOST_LINES))]
+        # Work of random length moves the kill to anywhere in what comes next.
+        sum(range(dice.randrange(MOST_WORK)))
+        self._tell("\n")
+        while "ended" not in (line := self._hear()):
+            lines.append(line)
+        begun = lines[-1].get("begun", "")
+        return [line for line in lines if "act" in line], begun
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line)
+        self._process.stdin.flush()
+
+    def _hear(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line: dict[str, Any] = json.loads(self._process.stdout.readline())
+        assert "broken" not in line, line["broken"]
+        return line
+
+
+@contextmanager
+def nursery(folder: Path) -> Iterator[Nursery]:
+    command = [sys.executable, "-m", "tests.home.dying", "nursery", str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Nursery(process)
+
+
+@pytest.mark.timeout(3600)
+def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(shared: Path, database: str) -> None:
+    dice, kills = random.Random(20260102), soak(share=30, whole=1000)
+    promised: list[Promise] = []
+    killed_in: Counter[str] = Counter()
+    with nursery(shared) as lives:
+        for _ in range(kills):
+            promises, begun = lives.life(dice)
+            promised += promises
+            killed_in[begun] += 1
+            with Home.open(shared) as home:
+                assert_usable(home)
+            catch_up(shared)
+    sys.stderr.write(f"{database}: {len(promised)} acts, killed in {killed_in}\n")
+    with Home.open(shared) as home:
+        assert_kept(home, [promised])
+        if database == "sqlite":
+            assert_sound(shared / "store.db")
+        go_on(home)
+    assert killed_in.total() - killed_in[""] >= kills // 2, "in the middle of something"
+
+
+def catch_up(folder: Path) -> None:
+    """What any process of ours does when it starts; then the files are what the store says."""
+    upkeep = Upkeep(folder)
+    upkeep.look()
+    upkeep.close()
+    with Home.open(folder) as home:
+        assert_published(home)
+
+
+def go_on(home: Home) -> None:
+    made = home.authority.issue_client("ana").thumbprint
+    before = home.crls.everything()[home.hierarchy.issuing.id, 0].number
+    home.revocation.revoke(made)
+    assert home.crls.everything()[home.hierarchy.issuing.id, 0].number == before + 1
+    if home.hierarchy.root.key is not None:
+        home.hierarchy.rotate()
+        home.authority.issue_client("ana")
+    assert_published(home)
+    assert home.audit.verify() == len(list(home.audit.after(0)))
+
+
+def assert_sound(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
 def run(act: str, folder: Path, *step: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.home.issuing", act, str(folder), *map(str, step)]
+    command = [sys.executable, "-m", "tests.home.dying", act, str(folder), *map(str, step)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
@@ -33,48 +123,6 @@ def outcome(act: str, folder: Path, *step: int) -> tuple[int, str]:
     with run(act, folder, *step) as process:
         told, _ = process.communicate()
     return process.returncode, told
-
-
-def issue_until_killed(folder: Path, dice: random.Random) -> list[dict[str, str]]:
-    """Certificates whose line had left the process whole before it was killed."""
-    with run("issue", folder) as process:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(dice.randint(1, MOST_BEFORE_A_KILL))]
-        # A little work of random length moves the kill to anywhere in the next issuance.
-        sum(range(dice.randint(0, MOST_WORK)))
-        process.kill()
-        lines += process.stdout.readlines()
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
-@pytest.mark.timeout(900)
-def test_a_kill_loses_no_certificate_that_was_handed_out(home: Home) -> None:
-    dice, wanted = random.Random(20260102), soak(share=60, whole=500)
-    handed_out: list[dict[str, str]] = []
-    kills = 0
-    while len(handed_out) < wanted and kills < wanted:
-        handed_out += issue_until_killed(home.path, dice)
-        kills += 1
-    assert len(handed_out) >= wanted
-    assert kills > 1
-
-    inventory = {record.thumbprint: record for record in home.authority.certificates()}
-    for given in handed_out:
-        record = inventory[given["thumbprint"]]
-        assert record.serial == given["serial"]
-        assert record.client == "woovi"
-        certificate = read_certificate(given["pem"].encode())
-        assert record.der == write_der(certificate)
-        assert x5t_s256(certificate) == given["thumbprint"]
-    assert len({given["serial"] for given in handed_out}) == len(handed_out)
-    assert len({record.serial for record in inventory.values()}) == len(inventory)
-    # Beyond what was read from a killed process there is at most the one it had no time to tell of.
-    before = 2
-    assert len(handed_out) + before <= len(inventory) <= len(handed_out) + before + kills
-    assert home.audit.verify() >= len(inventory)
-    with closing(sqlite3.connect(home.path / "store.db")) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
 def steps_to_kill_at(act: str, folder: Path, share: int) -> list[int]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import count
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -19,6 +20,8 @@ from mutua.pki.profiles import ISSUING_CA, ROOT
 ROOT_PATH_LENGTH = 1
 ISSUING_PATH_LENGTH = 0
 
+MAX_ID = 63
+
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -28,6 +31,10 @@ class Purpose(StrEnum):
     ANY = "any"
     SERVER = "server"
     CLIENT = "client"
+
+    def covers(self, profile: str) -> bool:
+        """Whether a CA for this purpose issues certificates of a profile."""
+        return self is Purpose.ANY or self.value == profile
 
 
 class AuthorityState(StrEnum):
@@ -65,14 +72,18 @@ def accepted_authority_id(text: str) -> str:
 
 def next_id(current: str, taken: Iterable[str]) -> str:
     """What the CA after ``current`` is called: ``issuing-2`` after ``issuing-1``, ``partner-2`` after ``partner``."""
-    stem, _, number = current.rpartition("-")
-    if not number.isdigit():
-        stem, number = current, "1"
+    stem, number = numbered(current)
+    suffixes = (f"-{following}" for following in count(number + 1))
+    # A long name gives way to its number.
+    names = (stem[: MAX_ID - len(suffix)].rstrip("-") + suffix for suffix in suffixes)
     used = set(taken)
-    following = int(number) + 1
-    while f"{stem}-{following}" in used:
-        following += 1
-    return accepted_authority_id(f"{stem}-{following}")
+    return next(name for name in names if name not in used)
+
+
+def numbered(authority: str) -> tuple[str, int]:
+    """What a CA's name has in common with those of its successors, and which of them it is; the first has no number."""
+    stem, _, number = authority.rpartition("-")
+    return (stem, int(number)) if stem and number.isdigit() else (authority, 1)
 
 
 def constraints_of(

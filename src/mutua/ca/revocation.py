@@ -18,9 +18,6 @@ MAX_CRL_LIFE = timedelta(days=366)
 HOLD = RevocationReason.CERTIFICATE_HOLD
 """The one reason that can be taken back."""
 
-REASONS = tuple(reason.value for reason in RevocationReason)
-"""All reasons, as they are typed and stored."""
-
 _SECOND = timedelta(seconds=1)
 _BASE = re.compile(
     r"http://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?"
@@ -28,18 +25,6 @@ _BASE = re.compile(
 
 _FOR_CAS = frozenset(RevocationReason) - {RevocationReason.KEY_COMPROMISE, HOLD}
 _FOR_END_ENTITIES = frozenset(RevocationReason) - {RevocationReason.CA_COMPROMISE}
-
-
-def accepted_reason(text: str) -> RevocationReason:
-    """The reason that ``text`` names.
-
-    Raises:
-        InvalidInput: it is none of ``REASONS``.
-    """
-    try:
-        return RevocationReason(text)
-    except ValueError:
-        raise InvalidInput(f"{text[:80]!r} is no reason", hint=f"give one of {', '.join(REASONS)}") from None
 
 
 def allowed_reasons(*, is_ca: bool) -> frozenset[RevocationReason]:

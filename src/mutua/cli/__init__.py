@@ -18,7 +18,7 @@ COMMANDS = {
     "client": ("mutua.cli.client:client", "The known clients: add, list, show, suspend, resume."),
     "cert": ("mutua.cli.cert:cert", "Certificates: issue, sign, list, revoke, inspect, verify, ..."),
     "ca": ("mutua.cli.ca:ca", "The CAs: show, add, rotate, export, import, crl, serve, ..."),
-    "audit": ("mutua.cli.audit:audit", "The audit trail: verify."),
+    "audit": ("mutua.cli.audit:audit", "The audit trail: verify, checkpoint, export, tail."),
 }
 
 

@@ -10,17 +10,22 @@ from mutua.errors import InvalidInput
 
 EXPORT_VARIABLE = "MUTUA_EXPORT_PASSWORD"
 
+MAX_NEW_PASSWORD_BYTES = 1023
+"""OpenSSL's PEM_BUFSIZE, with the byte behind it: it opens no file with a longer one."""
+
 
 def given_password(path: str | None) -> bytes | None:
     """The password to protect a file with, if one was given by a file or ``MUTUA_EXPORT_PASSWORD``.
 
     Raises:
-        UnreadableFile: the password file cannot be read. InvalidInput: it is empty.
+        UnreadableFile: the password file cannot be read. InvalidInput: it is empty, or too long.
     """
-    if path is not None:
-        return password_from(path)
-    value = os.environ.get(EXPORT_VARIABLE)
-    return os.fsencode(value) if value else None
+    password = password_from(path) if path is not None else os.fsencode(os.environ.get(EXPORT_VARIABLE, ""))
+    if password is not None and len(password) > MAX_NEW_PASSWORD_BYTES:
+        raise InvalidInput(
+            f"the password has more than {MAX_NEW_PASSWORD_BYTES} bytes", hint="give one that others can open it with"
+        )
+    return password or None
 
 
 def new_password(path: str | None) -> bytes:

@@ -53,7 +53,7 @@ class Authority:
         made = self._issue(
             Order(profile=SERVER, names=parsed, public_key=key.public_key(), lifetime=lifetime, authority=authority)
         )
-        return Identity(key, self.chain(made))
+        return Identity(key, made.chain)
 
     def issue_client(
         self,
@@ -77,7 +77,7 @@ class Authority:
             InvalidName, InvalidLifetime: what was asked for is not issued.
         """
         parsed: Sequence[Name] = [parse_name(name) for name in names] or [DnsName(client)]
-        self._home.clients.get(client)
+        self._home.clients.require(client)
         key = generate_key(key_type)
         order = Order(
             profile=CLIENT,
@@ -88,7 +88,7 @@ class Authority:
             lifetime=lifetime,
             authority=authority,
         )
-        return Identity(key, self.chain(self._issue(order)))
+        return Identity(key, self._issue(order).chain)
 
     def issue(
         self,
@@ -165,10 +165,6 @@ class Authority:
             problem = "several certificates match" if found else "the inventory has no certificate"
             raise UnknownCertificate(f"{problem} {text[:80]!r}", hint="mutua cert list")
         return found[0]
-
-    def chain(self, issued: Issued) -> "tuple[x509.Certificate, ...]":
-        """A new certificate with what it must be sent with: every CA above it but the root."""
-        return issued.certificate, *self._home.hierarchy.above(issued.issuer)
 
     def _issue(self, order: Order) -> Issued:
         (issued,) = self.issuing.issue([order])

@@ -36,9 +36,10 @@ class Clients:
         with self._home.store.write() as connection:
             if registry.find(connection, name) is not None:
                 raise ClientExists(f"the client {name!r} is registered already", hint=f"mutua client show {name}")
-            registry.add(connection, client, at=self._home.now())
             granted = {"grants": [str(grant) for grant in client.grants]}
-            self._home.record(connection, self._home.event("client.added", name, granted))
+            event = self._home.event("client.added", name, granted)
+            registry.add(connection, client, at=event.at)
+            self._home.record(connection, event)
         return client
 
     def get(self, name: str) -> Client:
@@ -49,6 +50,16 @@ class Clients:
         """
         with self._home.store.read() as connection:
             return self._find(connection, name)
+
+    def require(self, name: str) -> None:
+        """See to it that there is a client of that name, however many certificates it has.
+
+        Raises:
+            UnknownClient: the registry has none.
+        """
+        with self._home.store.read() as connection:
+            if not registry.can_hold(name) or registry.state(connection, name) is None:
+                raise _unknown(name)
 
     def all(self) -> tuple[Client, ...]:
         """Every client, by name."""
@@ -80,8 +91,11 @@ class Clients:
             return self._find(connection, name)
 
     def _find(self, connection: "Connection", name: str) -> Client:
-        # What is not ASCII names no client, and what is not even text would not reach the database.
-        client = registry.find(connection, name) if name.isascii() else None
+        client = registry.find(connection, name) if registry.can_hold(name) else None
         if client is None:
-            raise UnknownClient(f"the registry knows no client {name[:80]!r}", hint="mutua client list")
+            raise _unknown(name)
         return client
+
+
+def _unknown(name: str) -> UnknownClient:
+    return UnknownClient(f"the registry knows no client {name[:80]!r}", hint="mutua client list")

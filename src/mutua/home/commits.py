@@ -1,5 +1,6 @@
 """Group commit: what several callers wait for at the same time goes to disk in one transaction."""
 
+import time
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Generic, TypeVar
@@ -8,12 +9,21 @@ Item = TypeVar("Item")
 
 
 class _Ticket(Generic[Item]):
-    """What one caller waits for."""
+    """What one caller waits for.
 
-    __slots__ = ("done", "error", "items")
+    Attributes:
+        items: to be written.
+        called: locked until its caller is called: because the items are written, or because it is its turn to write.
+        done: whether they were written, or could not be.
+        error: why they could not be.
+    """
+
+    __slots__ = ("called", "done", "error", "items")
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
+        self.called = Lock()
+        self.called.acquire()
         self.done = False
         self.error: BaseException | None = None
 
@@ -21,8 +31,8 @@ class _Ticket(Generic[Item]):
 class GroupCommit(Generic[Item]):
     """Collects items while a transaction is under way, and writes all of them in the next.
 
-    The first caller who finds nobody writing takes the turn and writes for everyone who waits; the others find
-    their items on disk when the turn comes to them. A disk is told to keep its promise once for all of them.
+    Whoever finds nobody writing writes, for everyone who waits at that moment; then everyone it wrote for is called,
+    and the first of those who came meanwhile writes next. A disk is told to keep its promise once for all of them.
 
     Args:
         write: writes items in one transaction; returns once they are durable, or raises and has written nothing.
@@ -31,8 +41,9 @@ class GroupCommit(Generic[Item]):
     def __init__(self, write: Callable[[Sequence[Item]], None]) -> None:
         self._write = write
         self._waiting: list[_Ticket[Item]] = []
-        self._collecting = Lock()
-        self._turn = Lock()
+        self._writing = False
+        self._together = 1
+        self._lock = Lock()
 
     def commit(self, items: Sequence[Item]) -> None:
         """Return once these items are durable.
@@ -41,21 +52,33 @@ class GroupCommit(Generic[Item]):
             MutuaError: the transaction failed; nothing of it was written.
         """
         ticket = _Ticket(items)
-        with self._collecting:
+        with self._lock:
             self._waiting.append(ticket)
-        with self._turn:
-            if not ticket.done:
-                self._write_everything()
+            must_wait, self._writing = self._writing, True
+        if must_wait:
+            ticket.called.acquire()
+        if not ticket.done:
+            self._write_everything()
         if ticket.error is not None:
             raise ticket.error
 
     def _write_everything(self) -> None:
-        with self._collecting:
+        if self._together > 1:
+            # Those who were written for together come again together: let them.
+            time.sleep(0)
+        with self._lock:
             tickets, self._waiting = self._waiting, []
+            self._together = len(tickets)
+        error: BaseException | None = None
         try:
             self._write([item for ticket in tickets for item in ticket.items])
-        except BaseException as error:  # noqa: BLE001 -- it is everyone's, and raised where each waits
-            for ticket in tickets:
-                ticket.error = error
+        except BaseException as raised:  # noqa: BLE001 -- it is everyone's, and raised where each waits
+            error = raised
+        with self._lock:
+            self._writing = bool(self._waiting)
+            following = self._waiting[:1]
         for ticket in tickets:
-            ticket.done = True
+            ticket.error, ticket.done = error, True
+            ticket.called.release()
+        for ticket in following:
+            ticket.called.release()

@@ -4,11 +4,8 @@
 PEM, as nginx's ``ssl_crl`` and haproxy's ``crl-file`` want them; there is none once CRLs are cut into parts.
 """
 
-import fcntl
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -17,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from mutua.ca.hierarchy import AuthorityState
 from mutua.ca.revocation import MAX_CRL_LIFE, addresses, is_due, is_listed, next_update, this_update
-from mutua.errors import MissingPassphrase, OfflineKey, TokenUnavailable, WrongPassphrase
-from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, write_file
+from mutua.errors import MutuaError
+from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, alone, clear_away, refusals, write_file
 from mutua.pki.crl import CrlDraft, RevocationReason, RevokedEntry
 from mutua.pki.profiles import ROOT
-from mutua.store import crls, events, revocations
+from mutua.store import crls, events, inventory, revocations
 from mutua.store.authorities import AuthorityRecord
 from mutua.store.crls import WHOLE, CrlRecord
 
@@ -33,6 +30,9 @@ if TYPE_CHECKING:
     from mutua.home.home import Home
 
 BUNDLE_FILE = "all.pem"
+
+TOUCHING = frozenset({"certificate.revoked", "certificate.released"})
+"""The events after which a CRL is out of date."""
 
 log = logging.getLogger("mutua.crls")
 
@@ -57,6 +57,11 @@ class Crls:
         with self._home.store.read() as connection:
             return crls.everything(connection)
 
+    def find(self, authority: str, shard: int = WHOLE) -> CrlRecord | None:
+        """What is published of one CRL, or ``None``."""
+        with self._home.store.read() as connection:
+            return crls.find(connection, authority, shard)
+
     def der(self, authority: str, shard: int = WHOLE) -> bytes | None:
         """A CRL as it is published, or ``None``."""
         with self._home.store.read() as connection:
@@ -67,7 +72,8 @@ class Crls:
         published, now = self.everything(), self._home.now()
         return [
             (authority, shard)
-            for authority in self._home.hierarchy.trusted()
+            # Also a retired CA's: who trusts the CA above goes on asking, and a stale list looks like a fault.
+            for authority in self._home.hierarchy.everyone()
             for shard in sorted(self._shards(authority, published))
             if (found := published.get((authority.id, shard))) is None
             or is_due(
@@ -80,22 +86,32 @@ class Crls:
         ]
 
     def publish_due(self) -> list[CrlRecord]:
-        """Make the CRLs that are due, as far as their CAs' keys can be used here; the rest is told of in the log."""
-        made = []
-        for authority, shard in self.due():
+        """Make the CRLs that are due, as far as their CAs' keys can be used here; the rest is told of in the log.
+
+        Raises:
+            DiskFull, UnreadableFile: they are in the store, and their files lag behind.
+        """
+        due, made = self.due(), []
+        changed = self._withdraw(due)
+        for authority, shard in due:
+            if (authority.id, shard) in changed:
+                continue
             try:
                 made.append(self.publish(authority, shard))
-            except (OfflineKey, MissingPassphrase, WrongPassphrase, TokenUnavailable) as error:
+            except MutuaError as error:
                 if authority.id not in self._complained:
                     self._complained.add(authority.id)
                     log.warning("the CRL of %s is due and cannot be made here: %s", authority.id, error)
-        if made:
-            self.write_files({(each.authority, each.shard) for each in made})
+            else:
+                self._complained.discard(authority.id)
+                changed.add((authority.id, shard))
+        if changed:
+            self.write_files(changed)
         return made
 
     def publish_all(self) -> None:
         """Make every CRL anew, due or not."""
-        for authority in self._home.hierarchy.trusted():
+        for authority in self._home.hierarchy.everyone():
             for shard in sorted(self._shards(authority, self.everything())):
                 self.publish(authority, shard)
         self.write_files()
@@ -117,12 +133,14 @@ class Crls:
             with self._home.store.read() as connection:
                 previous = crls.find(connection, authority.id, shard)
                 event = events.last_id(connection)
+                first = event if crls.has_any(connection, authority.id) else 1
                 entries = list(self._entries(connection, authority, shard, previous))
             now = self._home.now()
             base = self._home.settings.revocation_url
             draft = CrlDraft(
                 issuer=authority.certificate,
-                number=1 if previous is None else previous.number + 1,
+                # One that is made anew after it was withdrawn: each number before took an event.
+                number=first if previous is None else previous.number + 1,
                 this_update=this_update(now, None if previous is None else previous.this_update),
                 next_update=next_update(now, life or self._home.settings.crl_life),
                 entries=entries,
@@ -140,6 +158,9 @@ class Crls:
             )
             if stored := self._store(record, der, len(entries), previous):
                 return stored
+            current = self.find(authority.id, shard)
+            if current is not None and current.event >= event and life is None:
+                return current  # another process has made what this one was to make
 
     def make_last(self, authority: AuthorityRecord) -> None:
         """Make a CA's CRLs once more, to last: its key is about to leave."""
@@ -149,15 +170,29 @@ class Crls:
         self.write_files(places)
 
     def write_files(self, places: "Iterable[Place] | None" = None) -> None:
-        """Bring the published files up to date with the store; all of them when none is named."""
-        with self._alone():
+        """Bring the published files up to date with the store; all of them when none is named.
+
+        Raises:
+            DiskFull, UnreadableFile: one cannot be written, and stays as it was.
+        """
+        with refusals(self.folder):
+            self.folder.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+        # Alone, so that the one who writes last has read the store last.
+        with refusals(self.folder), alone(self.folder):
             published = self.everything()
-            for place in sorted(published if places is None else places):
-                der = self.der(*place)
-                if der is not None:
-                    path = self.path(*place)
-                    path.parent.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-                    write_file(path, der, mode=PUBLIC_FILE)
+            wanted = sorted(published if places is None else places)
+            for folder in {self.folder, *(self.path(*place).parent for place in wanted)}:
+                clear_away(folder, "*.crl", BUNDLE_FILE)
+            for place in wanted:
+                path, der = self.path(*place), self.der(*place)
+                if der is None:
+                    path.unlink(missing_ok=True)
+                    continue
+                path.parent.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+                write_file(path, der, mode=PUBLIC_FILE)
+            if places is None:
+                for stray in set(self.folder.rglob("*.crl")) - {self.path(*place) for place in published}:
+                    stray.unlink()
             if all(shard == WHOLE for _, shard in published):
                 write_file(self.folder / BUNDLE_FILE, self.bundle(), mode=PUBLIC_FILE)
             else:
@@ -190,20 +225,41 @@ class Crls:
                     int(each.serial, 16), each.revoked_at, RevocationReason(each.reason), each.invalid_since
                 )
 
+    def _withdraw(self, due: "list[tuple[AuthorityRecord, int]]") -> set[Place]:
+        """Take back the whole CRLs that are due and that no certificate names any more, for all name a part."""
+        if self._home.settings.crl_shards == 1:
+            return set()
+        with self._home.store.read() as connection:
+            gone = {
+                (each.id, WHOLE)
+                for each, shard in due
+                if shard == WHOLE
+                and each.profile != ROOT.name
+                and not crls.is_whole_needed(connection, each.id, self._home.now())
+            }
+        if gone:
+            with self._home.store.write() as connection:
+                gone &= crls.everything(connection).keys()
+                for authority, shard in sorted(gone):
+                    crls.remove(connection, authority, shard)
+                    self._home.record(connection, self._home.event("crl.withdrawn", f"{authority}/{shard}", {}))
+        return gone
+
     def _store(self, record: CrlRecord, der: bytes, entries: int, previous: CrlRecord | None) -> CrlRecord | None:
         """Store a CRL unless another process was faster: the numbers of CRLs only grow."""
         with self._home.store.write() as connection:
             current = crls.find(connection, record.authority, record.shard)
             if (current and current.number) != (previous and previous.number):
                 return None
-            if record.shard == WHOLE and previous and not crls.is_whole_needed(connection, record.authority):
-                crls.remove(connection, record.authority, WHOLE)
-                return record
+            if current is None and self._is_outdated(connection, record):
+                return None
             facts = {
                 "entries": entries,
+                "event": record.event,
                 "next_update": record.next_update.isoformat(),
                 "number": record.number,
                 "sha256": sha256(der).hexdigest(),
+                "this_update": record.this_update.isoformat(),
             }
             self._home.record(
                 connection, self._home.event("crl.published", f"{record.authority}/{record.shard}", facts)
@@ -215,16 +271,14 @@ class Crls:
             crls.put(connection, stored, der)
         return stored
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Against other processes: the one who writes last has read the store last."""
-        self.folder.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+    def _is_outdated(self, connection: "Connection", record: CrlRecord) -> bool:
+        """Whether something was revoked while the first CRL was made: there was no row yet that would tell."""
+        changed = [each for each in events.since(connection, record.event) if each.kind in TOUCHING]
+        found = (inventory.by_thumbprint(connection, each.subject) for each in changed)
+        return any(
+            each is not None and each.authority == record.authority and record.shard in {WHOLE, each.shard}
+            for each in found
+        )
 
 
 def _pem(der: bytes) -> bytes:

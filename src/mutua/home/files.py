@@ -1,30 +1,41 @@
 """Files that are whole or not there: written aside, synced, then renamed; private ones from their first byte."""
 
+import errno
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from mutua.errors import UnsafeHome
+from mutua.errors import DiskFull, UnreadableFile, UnsafeHome
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
 PUBLIC_FILE = 0o644
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 
 def write_file(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> None:
-    """Replace ``path`` by ``data``: a reader, or a crash, finds the old content or the new."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
+    """Replace ``path`` by ``data``: a reader, or a crash, finds the old content or the new.
+
+    Raises:
+        DiskFull, UnreadableFile: it cannot be written; the old content stays.
+    """
+    with refusals(path):
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:
@@ -32,6 +43,42 @@ def sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def clear_away(folder: Path, *names: str) -> None:
+    """Remove what writers of these files that were killed have left; nobody may be writing one meanwhile.
+
+    Args:
+        folder: where the files are.
+        names: as the shell would match them, such as ``*.crl``.
+    """
+    for name in names:
+        for left in folder.glob(f".{name}.*"):
+            left.unlink(missing_ok=True)
+
+
+@contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """The system's refusal to write at ``path``, as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise DiskFull(f"there is no room for '{path}'", hint=f"make room: df -h '{path.parent}'") from None
+        raise UnreadableFile(
+            f"'{path}' cannot be written: {error.strerror}", hint=f"look: ls -la '{path.parent}'"
+        ) from None
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder, against threads and processes."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(descriptor)
 

@@ -1,10 +1,12 @@
 """The CAs of a home: several below one root, each with its purpose; made, followed up, retired, moved out and in."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from mutua.ca.adoption import require_adoptable, require_new
 from mutua.ca.hierarchy import (
     AuthorityState,
     Purpose,
@@ -14,10 +16,14 @@ from mutua.ca.hierarchy import (
     draft_issuing_ca,
     draft_root,
     next_id,
+    numbered,
 )
 from mutua.ca.revocation import addresses
-from mutua.errors import AuthorityExists, AuthorityInUse, InvalidAuthority, UnknownAuthority, UnreadableStore
-from mutua.pki.certificates import issued_by, may_sign, write_der
+from mutua.errors import AuthorityExists, InvalidAuthority, UnknownAuthority, UnreadableStore
+from mutua.home.issuers import is_limited
+from mutua.home.retirement import retire
+from mutua.pki.certificates import issued_by, write_der
+from mutua.pki.crl import RevocationReason
 from mutua.pki.draft import Constraints, Pointers
 from mutua.pki.keys import KeyType, key_type_of
 from mutua.pki.profiles import ISSUING_CA, ROOT
@@ -66,22 +72,12 @@ class Hierarchy:
     @property
     def root(self) -> AuthorityRecord:
         """The newest root that is not retired."""
-        return self._newest(ROOT.name)
+        return self._active(ROOT.name)[-1]
 
     @property
     def issuing(self) -> AuthorityRecord:
-        """The newest issuing CA that signs."""
-        return self._newest(ISSUING_CA.name)
-
-    def above(self, record: AuthorityRecord) -> tuple[x509.Certificate, ...]:
-        """A CA's certificate and those above it, without the root: what a server sends behind its own."""
-        known = {each.id: each for each in self.everyone()}
-        chain = []
-        at: AuthorityRecord | None = record
-        while at is not None and at.certificate.subject != at.certificate.issuer:
-            chain.append(at.certificate)
-            at = known.get(at.parent) if at.parent is not None else None
-        return tuple(chain)
+        """The CA that signs what no other was made for; the newest where there are several."""
+        return max(self._active(ISSUING_CA.name), key=_generality)
 
     def found(self, key_type: KeyType) -> None:
         """Make the first root and the issuing CA below it."""
@@ -134,16 +130,14 @@ class Hierarchy:
         known = {each.id: each for each in self.everyone()}
         if authority in known:
             raise AuthorityExists(f"there is a CA {authority!r} already", hint="mutua ca show")
-        signer = self._signer(parent, known.get(parent))
-        record = self._draw_up(authority, signer, purpose, constraints, key_type, lifetime)
-        self._store(record)
-        return record
+        signer = self._signer(parent, known.get(parent), purpose)
+        return self._store(self._draw_up(authority, signer, purpose, constraints, key_type, lifetime))
 
     def rotate(self, authority: str | None = None) -> tuple[AuthorityRecord, AuthorityRecord]:
         """Make the next issuing CA in place of one, which signs no more certificates and stays trusted.
 
         Args:
-            authority: which to follow up; the newest that signs when not given.
+            authority: which to follow up; the one that signs what no other was made for when not given.
 
         Returns:
             The old one and its successor.
@@ -160,38 +154,36 @@ class Hierarchy:
         parent = next(each for each in everyone if each.id == old.parent)
         successor = self._draw_up(
             next_id(old.id, (each.id for each in everyone)),
-            self._signer(parent.id, parent),
+            self._signer(parent.id, parent, old.purpose),
             old.purpose,
             constraints_in(old.certificate),
             key_type_of(old.certificate.public_key()),
             None,
         )
-        self._store(successor, supersedes=old.id)
-        return self.get(old.id), successor
+        successor = self._store(successor, supersedes=old.id)
+        return replace(old, state=AuthorityState.SUPERSEDED), successor
 
-    def retire(self, authority: str, *, force: bool = False) -> AuthorityRecord:
-        """Trust a CA no more: what it issued is refused from now on.
+    def retire(
+        self, authority: str, *, force: bool = False, reason: str = RevocationReason.SUPERSEDED.value
+    ) -> AuthorityRecord:
+        """Trust a CA no more, nor those below it: what they issued is refused from now on.
+
+        Its certificate goes onto the CRL of the CA above, at once or as soon as that one's key can be used again.
+
+        Args:
+            authority: which.
+            force: also while certificates below it are in use. One whose successor was seen in use is not any more.
+            reason: of RFC 5280 section 5.3.1, for that CRL; ``ca_compromise`` where its key was lost.
 
         Raises:
-            AuthorityInUse: certificates below it are still good, and ``force`` was not given.
-            InvalidAuthority: it is the only one of its kind. UnknownAuthority: there is none of that name.
+            AuthorityInUse: certificates or CAs below it are still good, and ``force`` was not given.
+            InvalidAuthority: it is the root, or the only one that issues for some purpose, or retired already.
+            InvalidInput: the reason is none for a CA. UnknownAuthority: there is none of that name.
         """
-        record = self.get(authority)
-        if record.profile == ROOT.name or record.state is AuthorityState.ACTIVE:
-            raise InvalidAuthority(
-                f"the CA {authority!r} has no successor that signs in its place", hint=f"mutua ca rotate {authority}"
-            )
         with self._home.store.write() as connection:
-            left = inventory.in_use(connection, authority, self._home.now())
-            if left and not force:
-                raise AuthorityInUse(
-                    f"{left} certificates below the CA {authority!r} are still good",
-                    hint=f"mutua cert list --ca {authority}; renew them first, or --force to refuse them all",
-                )
-            authorities.set_state(connection, authority, AuthorityState.RETIRED)
-            self._home.record(connection, self._home.event("authority.retired", authority, {"in_use": left}))
+            retire(self._home, connection, authority, force=force, reason=reason)
         self._home.authority.issuing.forget()
-        self._home.publish_bundle()
+        self._home.publish()
         return self.get(authority)
 
     def take_in(self, authority: str, identity: Identity, *, purpose: Purpose = Purpose.ANY) -> AuthorityRecord:
@@ -205,24 +197,13 @@ class Hierarchy:
             purpose: what it is to issue for.
 
         Raises:
-            AuthorityExists: there is one of that name, or with that certificate.
-            InvalidAuthority: it is no CA, or has expired. UnreadableKey: its key is too weak.
+            AuthorityExists: there is one of that name, or of its own name and key.
+            InvalidAuthority: it is no CA, or has expired, or is not for that purpose. UnreadableKey: it is too weak.
         """
         accepted_authority_id(authority)
         certificate, now = identity.certificate, self._home.now()
-        if not may_sign(certificate):
-            raise InvalidAuthority(
-                "the certificate is not a CA's", hint="look: mutua cert inspect FILE; a CA has CA:TRUE and keyCertSign"
-            )
-        if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
-            raise InvalidAuthority(
-                f"the CA is good from {certificate.not_valid_before_utc:%Y-%m-%d} to "
-                f"{certificate.not_valid_after_utc:%Y-%m-%d}, and not now",
-                hint="get a newer certificate for it",
-            )
-        for each in self.everyone():
-            if each.certificate == certificate:
-                raise AuthorityExists(f"the CA is here as {each.id!r}", hint=f"mutua ca show {each.id}")
+        require_adoptable(certificate, purpose, now=now)
+        require_new(certificate, ((each.id, each.certificate) for each in self.everyone()))
         above = None if certificate.subject == certificate.issuer else self.issuer_of(certificate)
         record = AuthorityRecord(
             id=authority,
@@ -231,28 +212,33 @@ class Hierarchy:
             state=AuthorityState.ACTIVE,
             parent=None if above is None else above.id,
             certificate=certificate,
-            key=self._home.sealer.seal(authority, identity.key),
+            key=self._home.keys.seal(authority, identity.key),
             created_at=now,
         )
-        self._store(record)
-        return record
+        return self._store(record)
 
     def issuer_of(self, certificate: x509.Certificate) -> AuthorityRecord | None:
         """The CA of this home that signed a certificate, if one did."""
         return next((each for each in self.everyone() if issued_by(certificate, each.certificate)), None)
 
-    def _store(self, record: AuthorityRecord, *, supersedes: str | None = None) -> None:
+    def _store(self, record: AuthorityRecord, *, supersedes: str | None = None) -> AuthorityRecord:
         with self._home.store.write() as connection:
-            if record.id in authorities.states(connection):
+            states = authorities.states(connection)
+            if record.id in states:
                 raise AuthorityExists(f"there is a CA {record.id!r} already", hint="mutua ca show")
+            if supersedes is not None and states[supersedes] is not AuthorityState.ACTIVE:
+                raise InvalidAuthority(f"the CA {supersedes!r} was rotated meanwhile", hint="mutua ca show")
+            if record.parent is not None and states[record.parent] is AuthorityState.RETIRED:
+                raise InvalidAuthority(f"the CA {record.parent!r} above it is retired", hint="mutua ca show")
+            record = self._home.keys.sealed(connection, record)
             self._write(connection, record)
             if supersedes is not None:
                 authorities.set_state(connection, supersedes, AuthorityState.SUPERSEDED)
                 event = self._home.event("authority.superseded", supersedes, {"by": record.id})
                 self._home.record(connection, event)
         self._home.authority.issuing.forget()
-        self._home.publish_bundle()
-        self._home.crls.publish_due()
+        self._home.publish()
+        return record
 
     def _write(self, connection: "Connection", record: AuthorityRecord) -> None:
         """The CA, and its certificate in the inventory: that of an issuing CA can be revoked like any other."""
@@ -260,7 +246,6 @@ class Hierarchy:
         event = self._home.record(connection, self._created(record))
         certificate, der = record.certificate, write_der(record.certificate)
         row = CertificateRecord(
-            id=event,
             thumbprint=x5t_s256(der),
             authority=record.parent or record.id,
             serial=f"{certificate.serial_number:032x}",
@@ -273,7 +258,7 @@ class Hierarchy:
             issued_at=record.created_at,
             der=der,
         )
-        inventory.add(connection, [row])
+        inventory.add(connection, [row], first=event)
 
     def _draw_up(
         self,
@@ -284,13 +269,11 @@ class Hierarchy:
         key_type: KeyType,
         lifetime: "timedelta | None",
     ) -> AuthorityRecord:
-        # Asked for before the new key is made: a token would keep a key that nobody signed.
-        signer = self._home.keys.of(parent)
-        key, stored = self._home.keys.make(authority, key_type)
-        now = self._home.now()
+        # What can be refused is decided before the new key is made: a token would keep one that nobody signed.
+        signer, now = self._home.keys.of(parent), self._home.now()
         draft = draft_issuing_ca(
             self._home.settings.name,
-            key.public_key(),
+            signer.public_key(),
             root=parent.certificate,
             serial=new_serial(),
             now=now,
@@ -299,13 +282,14 @@ class Hierarchy:
             lifetime=lifetime,
             pointers=self._pointers(parent.id),
         )
+        key, stored = self._home.keys.make(authority, key_type)
         return AuthorityRecord(
             id=authority,
             profile=ISSUING_CA.name,
             purpose=purpose,
             state=AuthorityState.ACTIVE,
             parent=parent.id,
-            certificate=draft.sign(signer),
+            certificate=replace(draft, public_key=key.public_key()).sign(signer),
             key=stored,
             created_at=now,
         )
@@ -314,11 +298,16 @@ class Hierarchy:
         base = self._home.settings.revocation_url
         return None if base is None else addresses(base, parent, None)
 
-    def _signer(self, name: str, record: AuthorityRecord | None) -> AuthorityRecord:
+    def _signer(self, name: str, record: AuthorityRecord | None, purpose: Purpose) -> AuthorityRecord:
         if record is None:
             raise UnknownAuthority(f"there is no CA {name[:80]!r}", hint="mutua ca show")
-        if record.state is AuthorityState.RETIRED:
-            raise InvalidAuthority(f"the CA {name!r} is retired", hint="mutua ca show")
+        if record.state is not AuthorityState.ACTIVE:
+            raise InvalidAuthority(
+                f"the CA {name!r} above it is {record.state} and signs no more", hint="mutua ca add NAME --under CA"
+            )
+        if record.purpose not in {Purpose.ANY, purpose}:
+            only = f"the CA {name!r} above it is for {record.purpose} certificates only"
+            raise InvalidAuthority(only, hint=f"--purpose {record.purpose}")
         return record
 
     def _created(self, record: AuthorityRecord) -> Event:
@@ -330,16 +319,22 @@ class Hierarchy:
             "profile": record.profile,
             "purpose": record.purpose.value,
         }
-        return self._home.event("authority.created", record.id, facts)
+        event = self._home.event("authority.created", record.id, facts)
+        return replace(event, at=record.created_at)
 
-    def _newest(self, profile: str) -> AuthorityRecord:
+    def _active(self, profile: str) -> list[AuthorityRecord]:
         found = [each for each in self.everyone() if each.profile == profile and each.state is AuthorityState.ACTIVE]
         if not found:
             raise UnreadableStore(f"the store has no {profile} CA", hint="restore it from a backup")
-        return found[-1]
+        return found
+
+
+def _generality(each: AuthorityRecord) -> tuple[object, ...]:
+    """Our own before one taken in, one for all names before one for some, one for every purpose before the rest."""
+    return each.parent is not None, not is_limited(each.certificate), each.purpose is Purpose.ANY, each.created_at
 
 
 def _common_name(authority: str) -> str:
     """``issuing-2`` is shown as ``Issuing CA 2``, ``partner-acme`` as itself."""
-    stem, _, number = authority.rpartition("-")
-    return f"Issuing CA {number}" if stem == "issuing" and number.isdigit() else authority
+    stem, number = numbered(authority)
+    return f"Issuing CA {number}" if stem == "issuing" else authority

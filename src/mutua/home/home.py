@@ -1,6 +1,7 @@
 """Home: the folder with settings, store, passphrase and identities, and the way to everything in it."""
 
 import errno
+import logging
 import os
 import pwd
 import shutil
@@ -12,17 +13,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mutua.errors import HomeExists, HomeNotFound, UnreadableFile
+from mutua.errors import HomeExists, HomeNotFound, MutuaError, UnreadableFile
 from mutua.gate.snapshot import Snapshot
 from mutua.home.audit import Audit, make_audit_key
 from mutua.home.authority import Authority
 from mutua.home.clients import Clients
 from mutua.home.crls import Crls
-from mutua.home.files import PUBLIC_FILE, require_private, sync_directory, write_file
+from mutua.home.files import PUBLIC_FILE, alone, clear_away, require_private, sync_directory, write_file
 from mutua.home.hierarchy import Hierarchy
 from mutua.home.identities import Identities
 from mutua.home.keys import Keys
-from mutua.home.passphrase import changed_passphrase, find_passphrase, passphrase_for_new_home, passphrases
+from mutua.home.passphrase import (
+    PENDING_FILE,
+    changed_passphrase,
+    find_passphrase,
+    finish_change,
+    passphrase_for_new_home,
+    passphrases,
+)
 from mutua.home.renewal import Renewal
 from mutua.home.requests import Requests
 from mutua.home.revocation import Revocation
@@ -43,6 +51,8 @@ if TYPE_CHECKING:
 STORE_FILE = "store.db"
 CA_FILE = "ca.pem"
 DEFAULT_FOLDER = Path(".mutua")
+
+log = logging.getLogger("mutua.home")
 
 
 class Home:
@@ -123,6 +133,7 @@ class Home:
         with _refusals_of(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        made: Store | None = None
         try:
             write_file(building / ".gitignore", b"*\n")
             write_file(building / SETTINGS_FILE, text.encode())
@@ -130,13 +141,16 @@ class Home:
             secret = passphrase.encode() if passphrase is not None else passphrase_for_new_home(building)
             settings, sealer = read_settings(building), Sealer(secret, sealing_cost)
             actor = actor or _user()
-            with cls(building, settings, Store.create(store or building / STORE_FILE), actor, sealer) as home:
+            made = Store.create(store or building / STORE_FILE)
+            with cls(building, settings, made, actor, sealer) as home:
                 home.hierarchy.found(key_type)
                 home.publish_bundle()
                 home.crls.publish_due()
             with _refusals_of(folder):
                 building.rename(folder)
         except BaseException:
+            if made is not None:
+                made.discard()
             shutil.rmtree(building, ignore_errors=True)
             raise
         sync_directory(folder.parent)
@@ -183,11 +197,16 @@ class Home:
         return self._sealer
 
     def other_sealers(self) -> Iterator[Sealer]:
-        """What may open keys that the sealer does not: the passphrase may have been changed since it was read."""
+        """What may open keys that the sealer does not: the passphrase may have been changed since it was read.
+
+        Whoever iterates stops at the one that does, and it is the sealer from then on.
+        """
         if not self._sealer_given:
+            before = self._sealer
             for passphrase in passphrases(self.path):
                 self._sealer = Sealer(passphrase)
                 yield self._sealer
+            self._sealer = before
 
     def change_passphrase(self, passphrase: bytes, *, cost: Cost | None = None) -> int:
         """Seal the CA keys under another passphrase; where the home keeps its passphrase, that is replaced too.
@@ -199,8 +218,11 @@ class Home:
         """
         self.sealer  # noqa: B018 -- found before anything is written
         fresh = Sealer(passphrase, cost)
-        with changed_passphrase(self.path, passphrase):
-            count = self.keys.reseal(fresh)
+        with alone(self.path):
+            clear_away(self.path, "passphrase", PENDING_FILE)
+            finish_change(self.path, lambda pending: self.keys.are_opened_by(Sealer(pending)))
+            with changed_passphrase(self.path, passphrase):
+                count = self.keys.reseal(fresh)
         self._sealer = fresh
         return count
 
@@ -218,8 +240,29 @@ class Home:
         return Trust(tuple(record.certificate for record in self.hierarchy.trusted()))
 
     def publish_bundle(self) -> None:
-        """Write ``ca.pem`` anew: every CA that is trusted, old and new ones together."""
-        write_file(self.path / CA_FILE, write_pem(self.trust.anchors), mode=PUBLIC_FILE)
+        """Bring ``ca.pem`` in line with the store: every CA that is trusted, old and new ones together.
+
+        Raises:
+            DiskFull, UnreadableFile: it cannot be written, and stays as it was.
+        """
+        path = self.path / CA_FILE
+        with alone(self.path):
+            content = write_pem(self.trust.anchors)
+            clear_away(self.path, CA_FILE)
+            if not path.is_file() or path.read_bytes() != content:
+                write_file(path, content, mode=PUBLIC_FILE)
+
+    def publish(self) -> None:
+        """Bring ``ca.pem`` and the CRLs in line with a change that is in the store already.
+
+        What cannot be published now is told in the log: it does not undo the change, and whichever process of ours
+        runs makes it good.
+        """
+        try:
+            self.publish_bundle()
+            self.crls.publish_due()
+        except MutuaError as error:
+            log.warning("the change is made, and what is published lags behind it: %s", error.message)
 
     def snapshot(self) -> Snapshot:
         """What the registry says now, as the gate wants it."""
@@ -238,7 +281,7 @@ class Home:
 
     def record(self, connection: "Connection", *happened: Event) -> int:
         """Add events to the transaction of the changes they tell of; returns the id of the last."""
-        return events.append(connection, happened, self.audit.sign)
+        return events.append(connection, happened, self.audit.sign, self.audit.check_signature)
 
     def close(self) -> None:
         """Close the store."""

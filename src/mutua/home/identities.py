@@ -4,16 +4,13 @@
 renewing is one rename: no reader and no crash finds a key with another key's certificate.
 """
 
-import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mutua.errors import AlreadyExists, InvalidInput, UnknownIdentity
-from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, sync_directory, write_file
+from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, alone, refusals, sync_directory, write_file
 from mutua.tls.identity import CHAIN_FILE, KEY_FILE, Identity
 
 _NAME = re.compile(r"[a-z0-9*]([a-z0-9._-]{0,251}[a-z0-9])?")
@@ -54,12 +51,17 @@ class Identities:
 
         Raises:
             AlreadyExists: it is there and ``replace`` was not given; nothing was touched.
+            DiskFull, UnreadableFile: it cannot be written; one that was there stays.
         """
         link = self.path(name)
-        versions = self.folder / _VERSIONS / name
+        with refusals(link):
+            return self._save(link, identity, replace=replace)
+
+    def _save(self, link: Path, identity: Identity, *, replace: bool) -> Path:
+        name, versions = link.name, self.folder / _VERSIONS / link.name
         for folder in (self.folder, versions.parent, versions):
             folder.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-        with _alone(versions):
+        with alone(versions):
             if os.path.lexists(link) and not (replace and link.is_symlink()):
                 hint = "give --force to replace it" if link.is_symlink() else f"not made by mutua: ls -la '{link}'"
                 raise AlreadyExists(f"the identity {name!r} is there already", hint=hint)
@@ -116,14 +118,3 @@ class Identities:
         if not self.folder.is_dir():
             return []
         return sorted(entry.name for entry in self.folder.iterdir() if entry.name != _VERSIONS)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold a lock on a folder, against threads and processes."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

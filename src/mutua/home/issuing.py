@@ -3,21 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 from sqlalchemy import Connection
 
-from mutua.ca.hierarchy import AuthorityState, Purpose
 from mutua.ca.issuance import draft_end_entity
 from mutua.ca.revocation import addresses, shard_of
 from mutua.errors import MutuaError, RefusedRequest, UnknownAuthority, UnknownClient
 from mutua.home.commits import GroupCommit
+from mutua.home.issuers import Issuers
 from mutua.pki.certificates import write_der
 from mutua.pki.draft import Draft, Pointers
 from mutua.pki.keys import PublicKey
 from mutua.pki.names import Name
-from mutua.pki.profiles import ISSUING_CA, OCSP, Profile
+from mutua.pki.profiles import Profile
 from mutua.pki.randomness import new_serial
 from mutua.pki.thumbprints import x5t_s256
 from mutua.store import authorities, inventory, registry
@@ -61,6 +61,24 @@ class Order:
     check: Callable[[Connection], None] | None = None
 
 
+class Drafted(NamedTuple):
+    """An order whose certificate only lacks its signature.
+
+    Attributes:
+        order: what was asked for.
+        issuer: the CA that is to sign.
+        draft: what the certificate will say.
+        shard: the part of the CA's CRL that will cover it.
+        at: when it was drafted, UTC.
+    """
+
+    order: Order
+    issuer: AuthorityRecord
+    draft: Draft
+    shard: int | None
+    at: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Issued:
     """An order with its certificate, on the way to disk.
@@ -69,7 +87,8 @@ class Issued:
         order: what was asked for.
         issuer: the CA that signed.
         certificate: handed out only when ``error`` is ``None`` after the commit.
-        record: its row; the id is that of its event, which the commit gives.
+        chain: the certificate, and every CA above it but the root.
+        record: its row.
         error: why it was not written.
         superseded: whether the CA got a successor between the signature and the commit, so that it must sign.
     """
@@ -77,6 +96,7 @@ class Issued:
     order: Order
     issuer: AuthorityRecord
     certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
     record: CertificateRecord
     error: MutuaError | None = None
     superseded: bool = False
@@ -91,7 +111,7 @@ class Issuing:
 
     def __init__(self, home: "Home") -> None:
         self._home = home
-        self._authorities: tuple[AuthorityRecord, ...] = ()
+        self._issuers = Issuers(home)
         self._commits: GroupCommit[Issued] = GroupCommit(self._write)
 
     def issue(self, orders: Sequence[Order]) -> list[Issued]:
@@ -102,53 +122,47 @@ class Issuing:
         Raises:
             MutuaError: nothing was signed, or nothing was written.
         """
-        issued = [self._sign(order) for order in orders]
+        return self.commit(self.sign(orders))
+
+    def sign(self, orders: Sequence[Order]) -> list[Issued]:
+        """Draft and sign; nothing of it may leave the process before ``commit``."""
+        return [self.finish(drafted) for drafted in [self.draft(order) for order in orders]]
+
+    def commit(self, issued: list[Issued]) -> list[Issued]:
+        """Commit what was signed; the answers are those of ``issue``."""
         self._commits.commit(issued)
         for _ in range(ATTEMPTS):
             again = [place for place, each in enumerate(issued) if each.superseded]
             if not again:
                 break
-            fresh = [self._sign(issued[place].order) for place in again]
-            self._commits.commit(fresh)
-            for place, each in zip(again, fresh, strict=True):
+            fresh = {place: each for place in again if (each := self._signed_anew(issued[place])) is not None}
+            self._commits.commit([*fresh.values()])
+            for place, each in fresh.items():
                 issued[place] = each
         return issued
 
-    def issuer(self, profile: Profile, authority: str | None = None) -> AuthorityRecord:
-        """The CA that signs certificates of a profile now.
-
-        Raises:
-            UnknownAuthority: there is none, or not of that name, or it signs no more.
-        """
-        active = [
-            each
-            for each in self._authorities or self._refresh()
-            if each.state is AuthorityState.ACTIVE and each.profile == ISSUING_CA.name
-        ]
-        if authority is not None:
-            found = [each for each in active if each.id == authority]
-        else:
-            # The one made for the purpose before the one that takes all; our own before one that was taken in.
-            found = [each for each in active if each.purpose.value in {profile.name, Purpose.ANY.value}]
-            found.sort(key=lambda each: (each.purpose is Purpose.ANY, each.parent is None, each.created_at))
-        if not found:
-            what = f"no CA {authority!r} that signs" if authority else f"no CA that signs {profile.name} certificates"
-            raise UnknownAuthority(f"there is {what}", hint="mutua ca show")
-        return found[0]
+    def _signed_anew(self, issued: Issued) -> Issued | None:
+        """The order signed by the CA that is there now; its error is its own where there is none."""
+        try:
+            (fresh,) = self.sign([issued.order])
+        except MutuaError as error:
+            issued.error, issued.superseded = error, False
+            return None
+        return fresh
 
     def forget(self) -> None:
         """Look the CAs up anew."""
-        self._authorities = ()
+        self._issuers.forget()
 
-    def _refresh(self) -> tuple[AuthorityRecord, ...]:
-        with self._home.store.read() as connection:
-            self._authorities = authorities.everyone(connection)
-        return self._authorities
+    def draft(self, order: Order) -> Drafted:
+        """Decide what the certificate will say.
 
-    def _sign(self, order: Order) -> Issued:
+        Raises:
+            InvalidName, InvalidLifetime, UnknownAuthority: it cannot be made.
+        """
         now = self._home.now()
-        issuer = self._issuer_of(order)
-        serial, shards = new_serial(), self._home.settings.crl_shards
+        issuer = self._issuers.of(order.profile, order.authority)
+        serial, shards = new_serial(now), self._home.settings.crl_shards
         shard = shard_of(serial, shards) if shards > 1 and not order.profile.no_check else None
         draft = draft_end_entity(
             order.profile,
@@ -161,17 +175,22 @@ class Issuing:
             lifetime=order.lifetime,
             pointers=self._pointers(issuer.id, shard, order.profile),
         )
-        certificate = draft.sign(self._home.keys.of(issuer))
-        record = _record(draft, certificate, order=order, authority=issuer.id, shard=shard, now=now)
-        return Issued(order=order, issuer=issuer, certificate=certificate, record=record)
+        return Drafted(order, issuer, draft, shard, now)
 
-    def _issuer_of(self, order: Order) -> AuthorityRecord:
-        if order.profile is OCSP and order.authority is not None:
-            # A responder speaks for its own CA, also for one that has a successor.
-            for each in self._authorities or self._refresh():
-                if each.id == order.authority and each.state is not AuthorityState.RETIRED:
-                    return each
-        return self.issuer(order.profile, order.authority)
+    def finish(self, drafted: Drafted) -> Issued:
+        """Sign what was drafted; it may not leave the process before ``commit``.
+
+        Raises:
+            InvalidName: the CA is limited to other names. OfflineKey and the like: its key cannot be used here.
+        """
+        certificate = drafted.draft.sign(self._home.keys.of(drafted.issuer))
+        return Issued(
+            order=drafted.order,
+            issuer=drafted.issuer,
+            certificate=certificate,
+            chain=self._issuers.chain(certificate, drafted.issuer),
+            record=_record(drafted, certificate),
+        )
 
     def _pointers(self, authority: str, shard: int | None, profile: Profile) -> Pointers | None:
         base = self._home.settings.revocation_url
@@ -187,16 +206,12 @@ class Issuing:
             if not written:
                 return
             last = self._home.record(connection, *(self._event(each) for each in written))
-            first = last - len(written) + 1
-            for identifier, each in enumerate(written, first):
-                each.record = replace(each.record, id=identifier)
-            inventory.add(connection, [each.record for each in written])
+            inventory.add(connection, [each.record for each in written], first=last - len(written) + 1)
 
     def _admit(self, connection: Connection, items: Sequence[Issued]) -> None:
         """Give every item that must not be written its error; what was looked up before signing may have changed."""
         states = authorities.states(connection)
-        if states != {each.id: each.state for each in self._authorities}:
-            self.forget()
+        self._issuers.compare(states)
         clients = {each.order.client for each in items if each.order.client is not None}
         known = registry.names(connection, clients) if clients else set()
         limits = {
@@ -210,6 +225,7 @@ class Issuing:
             try:
                 if states.get(each.issuer.id) is not each.issuer.state:
                     each.superseded = True
+                    self.forget()  # whatever was looked up before this moment, by any thread
                     raise UnknownAuthority(f"the CA {each.issuer.id!r} signs no more", hint="mutua ca show")
                 if client is not None and client not in known:
                     raise UnknownClient(f"the registry knows no client {client!r}", hint=f"mutua client add {client}")
@@ -252,23 +268,20 @@ def _count(counted: dict[str, int], client: str, most: int) -> None:
     counted[client] += 1
 
 
-def _record(
-    draft: Draft, certificate: x509.Certificate, *, order: Order, authority: str, shard: int | None, now: datetime
-) -> CertificateRecord:
-    der = write_der(certificate)
+def _record(drafted: Drafted, certificate: x509.Certificate) -> CertificateRecord:
+    draft, der = drafted.draft, write_der(certificate)
     return CertificateRecord(
-        id=0,
         thumbprint=x5t_s256(der),
-        authority=authority,
+        authority=drafted.issuer.id,
         serial=f"{draft.serial:032x}",
         profile=draft.profile.name,
-        client=order.client,
+        client=drafted.order.client,
         subject=draft.subject.rfc4514_string(),
-        names=tuple(str(name) for name in draft.names),
+        names=tuple(map(str, draft.names)),
         not_before=draft.not_before,
         not_after=draft.not_after,
-        issued_at=now,
-        shard=shard,
-        supersedes=order.supersedes,
+        issued_at=drafted.at,
+        shard=drafted.shard,
+        supersedes=drafted.order.supersedes,
         der=der,
     )

@@ -1,7 +1,9 @@
 """Where CA keys live: sealed in the store, or in a token. Whoever signs gets an object that signs, and no more."""
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +18,8 @@ from mutua.store.authorities import AuthorityRecord
 from mutua.tls.files import read_file
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from mutua.home.home import Home
 
 TOKEN_URI = "pkcs11:"  # noqa: S105 -- a URI scheme (RFC 7512)
@@ -45,7 +49,21 @@ class Keys:
     def make(self, authority: str, kind: KeyType) -> tuple[PrivateKey, str]:
         """Make a key for a new CA, in the token where the settings name one."""
         maker: KeyMaker = self._home.token if self._home.settings.pkcs11 else self._home.sealer
-        return maker.make(authority, kind)
+        key, stored = maker.make(authority, kind)
+        self._loaded[authority, stored] = key
+        return key, stored
+
+    def seal(self, authority: str, key: PrivateKey) -> str:
+        """Seal a key that was made elsewhere, under the passphrase of those that are here.
+
+        Raises:
+            MissingPassphrase, WrongPassphrase: they stay sealed.
+        """
+        if witness := self._witness(self._home.hierarchy.everyone(), authority):
+            self.of(witness)
+        stored = self._home.sealer.seal(authority, key)
+        self._loaded[authority, stored] = key
+        return stored
 
     def of(self, record: AuthorityRecord) -> PrivateKey:
         """The key of a CA.
@@ -75,7 +93,7 @@ class Keys:
 
         Raises:
             AlreadyExists: the file is there. OfflineKey: the key was taken out before.
-            InvalidAuthority: the key is in a token, and never leaves it.
+            InvalidAuthority: the key is in a token, and never leaves it; or it was sealed anew at this very moment.
         """
         record = self._home.hierarchy.get(authority)
         key = self.of(record)
@@ -91,8 +109,7 @@ class Keys:
         write_file(path, json.dumps(content, indent=2).encode() + b"\n")
         if public_key_bytes(self._exported(path, record)[0].public_key()) != public_key_bytes(key.public_key()):
             raise KeyMismatch(f"'{path}' does not hold what was written", hint="try another disk; nothing was removed")
-        self._set(record, None, "authority.key_exported")
-        return self._home.hierarchy.get(authority)
+        return self._set(record, None, "authority.key_exported")
 
     def restore(self, authority: str, path: Path) -> AuthorityRecord:
         """Bring an exported key back.
@@ -107,8 +124,8 @@ class Keys:
         key, stored = self._exported(path, record)
         if public_key_bytes(key.public_key()) != public_key_bytes(accepted_public_key(record.certificate.public_key())):
             raise KeyMismatch(f"the key in '{path}' is not that of the CA {authority!r}", hint="give its own key")
-        self._set(record, stored, "authority.key_imported")
-        return self._home.hierarchy.get(authority)
+        self._loaded[authority, stored] = key
+        return self._set(record, stored, "authority.key_imported")
 
     def reseal(self, fresh: Sealer) -> int:
         """Seal every key in the store under another passphrase, in one transaction.
@@ -120,7 +137,7 @@ class Keys:
             sealed = {
                 record.id: fresh.seal(record.id, self.of(record))
                 for record in authorities.everyone(connection)
-                if record.key is not None and not record.key.startswith(TOKEN_URI)
+                if _is_sealed(record)
             }
             for authority, stored in sealed.items():
                 authorities.set_key(connection, authority, stored)
@@ -129,15 +146,55 @@ class Keys:
         self._home.authority.issuing.forget()
         return len(sealed)
 
+    def are_opened_by(self, sealer: Sealer) -> bool:
+        """Whether there are sealed keys in the store, and this opens every one."""
+        sealed = [record for record in self._home.hierarchy.everyone() if _is_sealed(record)]
+        try:
+            for record in sealed:
+                sealer.load(record.id, record.key or "")
+        except WrongPassphrase:
+            return False
+        return bool(sealed)
+
+    def sealed(self, connection: "Connection", record: AuthorityRecord) -> AuthorityRecord:
+        """A CA that is about to be stored, with its key sealed under the passphrase of those that are stored.
+
+        It may have been changed since the key was sealed, by another process.
+
+        Args:
+            connection: a writing transaction.
+            record: the CA, whose key was made or loaded here.
+        """
+        if not _is_sealed(record):
+            return record
+        key, witness = self.of(record), self._witness(authorities.everyone(connection), record.id)
+        if witness is None:
+            return record
+        self.of(witness)
+        return replace(record, key=self._home.sealer.seal(record.id, key))
+
     def digest(self, stored: str | None) -> str | None:
         """What the audit trail keeps of where a key is, so that a change behind its back is seen."""
         return None if stored is None else sha256(stored.encode()).hexdigest()
 
-    def _set(self, record: AuthorityRecord, stored: str | None, kind: str) -> None:
+    def _set(self, record: AuthorityRecord, stored: str | None, kind: str) -> AuthorityRecord:
         with self._home.store.write() as connection:
-            authorities.set_key(connection, record.id, stored)
-            self._home.record(connection, self._home.event(kind, record.id, {"key": self.digest(stored)}))
+            current = next(each for each in authorities.everyone(connection) if each.id == record.id)
+            if current.key != record.key:
+                raise InvalidAuthority(
+                    f"the key of the CA {record.id!r} was sealed anew or moved meanwhile; nothing was changed",
+                    hint="look, and do it again: mutua ca show",
+                )
+            changed = self.sealed(connection, replace(current, key=stored))
+            authorities.set_key(connection, record.id, changed.key)
+            self._home.record(connection, self._home.event(kind, record.id, {"key": self.digest(changed.key)}))
         self._home.authority.issuing.forget()
+        return changed
+
+    def _witness(self, known: Iterable[AuthorityRecord], authority: str) -> AuthorityRecord | None:
+        """Another CA whose key is sealed in the store; best one that was unsealed before, which takes long."""
+        sealed = [each for each in known if each.id != authority and _is_sealed(each)]
+        return min(sealed, key=lambda each: (each.id, each.key) not in self._loaded, default=None)
 
     def _exported(self, path: Path, record: AuthorityRecord) -> tuple[PrivateKey, str]:
         """The key in a file, and what to store of it."""
@@ -170,3 +227,7 @@ class Keys:
                 with suppress(WrongPassphrase):
                     return sealer.load(authority, stored)
             raise
+
+
+def _is_sealed(record: AuthorityRecord) -> bool:
+    return record.key is not None and not record.key.startswith(TOKEN_URI)

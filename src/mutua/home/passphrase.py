@@ -4,7 +4,7 @@ import os
 import secrets
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,11 +136,26 @@ def passphrases(folder: Path) -> Iterator[bytes]:
         yield _read(PASSPHRASE, pending)
 
 
+def finish_change(folder: Path, is_used: Callable[[bytes], bool]) -> None:
+    """Bring a change that was cut short to its end, before the next one takes the place of what it has left.
+
+    Args:
+        folder: the home, which nobody else changes meanwhile.
+        is_used: whether the keys are sealed under a passphrase.
+    """
+    own, pending = folder / "passphrase", folder / PENDING_FILE
+    if own.is_file() and pending.is_file():
+        passphrase = _read(PASSPHRASE, pending)
+        if is_used(passphrase):
+            write_file(own, passphrase + b"\n")
+        pending.unlink()
+
+
 @contextmanager
 def changed_passphrase(folder: Path, passphrase: bytes) -> Iterator[None]:
     """Replace the passphrase that a home keeps, if it keeps one, around the change of what it seals.
 
-    The new one lies beside the old while both may be the right one.
+    The new one lies beside the old while both may be the right one; ``finish_change`` comes before.
     """
     own, pending = folder / "passphrase", folder / PENDING_FILE
     if not own.is_file():

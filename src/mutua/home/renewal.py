@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from mutua.ca.hierarchy import AuthorityState
 from mutua.ca.policy import judge
 from mutua.ca.renewal import Renewable, Successor, may_renew, superseded_due
-from mutua.errors import AlreadyRevoked, RefusedRenewal
+from mutua.ca.renewal import Renewal as Kept
+from mutua.errors import AlreadyRevoked, RefusedRenewal, UnknownAuthority
 from mutua.home.issuing import Order
 from mutua.home.requests import Signed
 from mutua.pki.certificates import names_of, read_certificate
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from mutua.home.home import Home
+
+MAX_UNSEEN = 16
+"""How often one certificate is renewed while no successor has been seen: an agent that keeps losing its answer, or
+does not keep it, cannot fill the store in its grace time. The count of a client's certificates does not stop it."""
 
 _RENEWED = {"server", "client"}
 
@@ -87,13 +93,20 @@ class Renewal:
         return revoked
 
     def _renew(self, thumbprint: str, request: CertificateRequest) -> Signed:
+        try:
+            return self._issue(thumbprint, request, same_authority=True)
+        except UnknownAuthority:
+            # Its CA was rotated at this very moment.
+            return self._issue(thumbprint, request, same_authority=False)
+
+    def _issue(self, thumbprint: str, request: CertificateRequest, *, same_authority: bool) -> Signed:
         with self._home.store.read() as connection:
             record = inventory.by_thumbprint(connection, thumbprint)
             if record is None or record.profile not in _RENEWED:
                 raise _unknown(thumbprint)
-            kept = may_renew(
-                _renewable(connection, record), grace=self._home.settings.renewal_grace, now=self._home.now()
-            )
+            kept = self._check(connection, record)
+            # Whoever trusts one CA only trusts what follows too, until the CA itself is followed up.
+            same = same_authority and authorities.states(connection)[record.authority] is AuthorityState.ACTIVE
         policy = self._home.settings.policies[record.profile]
         approval = judge(
             request,
@@ -102,16 +115,15 @@ class Renewal:
             client=kept.client,
             names=kept.names,
             lifetime=min(kept.lifetime, policy.max_lifetime or kept.lifetime),
-            valid_now=0,  # counted where it is certain, in the transaction
+            valid_now=0,  # a successor takes the place of what it renews, in the count too
         )
 
         def check(connection: "Connection") -> None:
             """Nothing has happened since; and whoever renews a certificate has it in use."""
             current = inventory.by_thumbprint(connection, thumbprint)
             assert current is not None
-            now = self._home.now()
-            may_renew(_renewable(connection, current), grace=self._home.settings.renewal_grace, now=now)
-            sightings.put(connection, {thumbprint: now})
+            self._check(connection, current)
+            sightings.put(connection, {thumbprint: self._home.now()})
 
         order = Order(
             profile=kept.profile,
@@ -120,7 +132,7 @@ class Renewal:
             client=kept.client,
             common_name=approval.common_name,
             lifetime=approval.lifetime,
-            max_valid=None if kept.client is None else policy.max_valid,
+            authority=record.authority if same else None,
             supersedes=record.id,
             check=check,
         )
@@ -129,21 +141,31 @@ class Renewal:
             raise issued.error
         return Signed(
             certificate=issued.certificate,
-            chain=self._home.authority.chain(issued),
+            chain=issued.chain,
             thumbprint=issued.record.thumbprint,
             dropped=approval.dropped,
         )
 
+    def _check(self, connection: "Connection", record: CertificateRecord) -> Kept:
+        """What the renewal of a certificate keeps, if it may be renewed now."""
+        found = _renewable(connection, record)
+        kept = may_renew(found, grace=self._home.settings.renewal_grace, now=self._home.now())
+        if len(found.successors) >= MAX_UNSEEN:
+            raise RefusedRenewal(
+                f"the certificate was renewed {len(found.successors)} times, and none of its successors is in use",
+                hint="use one of them: mutua cert list, mutua cert export",
+            )
+        return kept
+
 
 def _renewable(connection: "Connection", record: CertificateRecord) -> Renewable:
     """A certificate of the inventory as the rules of renewal see it."""
-    client = None if record.client is None else registry.find(connection, record.client)
     return Renewable(
         id=record.id,
         profile=PROFILES[record.profile],
         names=names_of(read_certificate(record.der)),
         client=record.client,
-        client_state=None if client is None else client.state,
+        client_state=None if record.client is None else registry.state(connection, record.client),
         not_before=record.not_before,
         not_after=record.not_after,
         issuer_not_after=_issuer(connection, record).not_valid_after_utc,

@@ -4,13 +4,15 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from mutua.errors import MutuaError, UnreadableOcsp
-from mutua.home.issuing import Order
+from mutua.home.crls import TOUCHING
+from mutua.home.delegates import Delegates
 from mutua.home.watching import Watcher
 from mutua.pki.crl import Revocation, RevocationReason
 from mutua.pki.ocsp import (
@@ -25,8 +27,7 @@ from mutua.pki.ocsp import (
     read_ocsp_request,
     refusal,
 )
-from mutua.pki.profiles import CLOCK_SKEW, OCSP
-from mutua.pki.randomness import generate_key
+from mutua.pki.profiles import CLOCK_SKEW
 from mutua.store import events, inventory
 from mutua.store.authorities import AuthorityRecord
 from mutua.store.inventory import CertificateRecord, CertificateState
@@ -48,7 +49,11 @@ SIGNED_AHEAD = 10_000
 POLL_SECONDS = 0.05
 """How soon a revocation elsewhere changes the answer."""
 
-_CHANGES = ("certificate.revoked", "certificate.released")
+RENEWED_AT_ONCE = 50
+"""Answers made anew between two looks for revocations: about 10 ms."""
+
+_OF_CAS = ("authority.", "keys.")
+"""What the events about CAs and their keys begin with."""
 
 log = logging.getLogger("mutua.ocsp")
 
@@ -90,15 +95,15 @@ class Responder:
     def __init__(self, home: "Home") -> None:
         self._home = home
         self._feed = home.store.feed()
-        self._kept: dict[Question, Answer] = {}
+        self._kept: dict[Question, Answer] = {}  # in the order in which they were signed
+        self._keeping = Lock()
         self._generation = 0
         self._issuers: dict[IssuerId, AuthorityRecord] = {}
-        self._responders: dict[str, OcspResponder] = {}
-        self._delegating = Lock()
-        self._unable: dict[str, float] = {}
+        self._delegates = Delegates(home)
+        self._is_behind = True
+        self._complaint = ""
         with home.store.read() as connection:
             self._seen = events.last_id(connection)
-        self._feed.changed()
         self._know_issuers()
         self._watcher = Watcher("mutua-ocsp", POLL_SECONDS, self._look)
 
@@ -134,7 +139,7 @@ class Responder:
         try:
             return self._sign(request, issuer)
         except (MutuaError, SQLAlchemyError) as error:
-            log.warning("no answer about %032x of %s: %s", request.serial, issuer.id, error)
+            self._complain(error)
             return Answer(refusal(OcspError.TRY_LATER))
 
     def _ready(self, request: OcspRequest) -> Answer | None:
@@ -142,14 +147,17 @@ class Responder:
         return found if found is not None and found.is_fresh(self._home.now()) else None
 
     def _sign(self, request: OcspRequest, issuer: AuthorityRecord) -> Answer:
-        responder = self._responder(issuer)
+        responder = self._delegates.of(issuer)
         generation = self._generation
         with self._home.store.read() as connection:
             record = inventory.by_serial(connection, issuer.id, request.serial)
         answer = self._signed(request, record, responder)
         # What nobody issued is not kept: it may be issued in a moment, and strangers could fill the memory.
-        if answer.kept and record is not None and len(self._kept) < MAX_KEPT and generation == self._generation:
-            self._kept[request.issuer, request.serial] = answer
+        if answer.kept and record is not None:
+            with self._keeping:
+                self._kept.pop((request.issuer, request.serial), None)
+                if len(self._kept) < MAX_KEPT and generation == self._generation:
+                    self._kept[request.issuer, request.serial] = answer
         return answer
 
     def _signed(self, request: OcspRequest, record: CertificateRecord | None, responder: OcspResponder) -> Answer:
@@ -164,52 +172,48 @@ class Responder:
         )
         return Answer(draft.sign(responder), draft.this_update, draft.next_update, kept=request.nonce is None)
 
-    def _responder(self, issuer: AuthorityRecord) -> OcspResponder:
-        """Who signs for a CA; a new delegate once half of the old one's time is over."""
-        with self._delegating:
-            found = self._responders.get(issuer.id)
-            if found is not None:
-                half = OCSP.lifetime / 2
-                if self._home.now() < found.certificate.not_valid_after_utc - half:
-                    return found
-            key = generate_key()
-            order = Order(
-                profile=OCSP,
-                names=(),
-                public_key=key.public_key(),
-                common_name=f"OCSP responder of {issuer.id}"[:64],
-                authority=issuer.id,
-            )
-            (issued,) = self._home.authority.issuing.issue([order])
-            if issued.error is not None:
-                raise issued.error
-            made = self._responders[issuer.id] = OcspResponder(certificate=issued.certificate, key=key)
-            return made
-
     def _look(self) -> None:
         """Forget the answers that are wrong by now, and make those anew that will not be good for long."""
-        if self._feed.changed():
-            with self._home.store.read() as connection:
-                changed = events.since(connection, self._seen)
-                dropped = self._questions_about(connection, [each.subject for each in changed if each.kind in _CHANGES])
+        try:
+            # What changed is not asked of the feed again when it could not be read.
+            self._is_behind = self._feed.changed() or self._is_behind
+            if self._is_behind:
+                self._catch_up()
+                self._is_behind = False
+            self._renew()
+        except (MutuaError, SQLAlchemyError) as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        """Once about each trouble: strangers ask, and not to fill the log."""
+        if str(error) != self._complaint:
+            log.warning("OCSP answers wait: %s", error)
+        self._complaint = str(error)
+
+    def _catch_up(self) -> None:
+        with self._home.store.read() as connection:
+            changed = events.since(connection, self._seen)
+            touched = [each.subject for each in changed if each.kind in TOUCHING]
+            dropped = self._questions_about(connection, touched)
+        with self._keeping:
             self._generation += bool(dropped)
             for question in dropped:
                 self._kept.pop(question, None)
-            if any(each.kind.startswith("authority.") for each in changed):
-                self._home.authority.issuing.forget()
-                self._know_issuers()
-            self._seen = max([self._seen, *(each.id for each in changed)])
-        now = self._home.now()
-        for question, answer in tuple(self._kept.items()):
-            if not answer.is_fresh(now):
-                self._kept.pop(question, None)
-                self.answer_again(question)
+        if any(each.kind.startswith(_OF_CAS) for each in changed):
+            self._home.authority.issuing.forget()
+            self._know_issuers()
+        self._seen = max([self._seen, *(each.id for each in changed)])
 
-    def answer_again(self, question: Question) -> None:
-        """Sign an answer ahead of the next who asks."""
-        issuer = self._issuers.get(question[0])
-        if issuer is not None:
-            self._sign(OcspRequest(*question, nonce=None), issuer)
+    def _renew(self) -> None:
+        """Sign ahead of the next who asks what is half over; the oldest answers come first."""
+        now = self._home.now()
+        for question, answer in tuple(islice(self._kept.items(), RENEWED_AT_ONCE)):
+            if answer.is_fresh(now):
+                break
+            self._kept.pop(question, None)
+            issuer = self._issuers.get(question[0])
+            if issuer is not None:
+                self._sign(OcspRequest(*question, nonce=None), issuer)
 
     def _questions_about(self, connection: "Connection", thumbprints: list[str]) -> list[Question]:
         found = [record for each in thumbprints if (record := inventory.by_thumbprint(connection, each)) is not None]
@@ -226,7 +230,9 @@ class Responder:
             for each in self._home.hierarchy.trusted()
             for algorithm in CertIdHash
         }
-        self._kept = {question: answer for question, answer in self._kept.items() if question[0] in self._issuers}
+        with self._keeping:
+            self._generation += 1
+            self._kept = {question: answer for question, answer in self._kept.items() if question[0] in self._issuers}
 
     def _sign_ahead(self) -> None:
         started = time.monotonic()
@@ -235,13 +241,11 @@ class Responder:
             if number == SIGNED_AHEAD:
                 break
             name = by_id.get(record.authority)
-            if name is None or record.authority in self._unable:
+            if name is None:
                 continue
             try:
-                responder = self._responder(self._issuers[name])
-            except MutuaError as error:
-                self._unable[record.authority] = started
-                log.warning("nothing can be signed for %s here: %s", record.authority, error)
+                responder = self._delegates.of(self._issuers[name])
+            except MutuaError:
                 continue
             request = OcspRequest(name, int(record.serial, 16), None)
             self._kept[name, request.serial] = self._signed(request, record, responder)

@@ -47,8 +47,9 @@ class Revocation:
         found = self._home.authority.certificate(text)
         with self._home.store.write() as connection:
             self.write(connection, found.thumbprint, RevocationReason(reason), invalid_since)
-        self._home.crls.publish_due()
-        return self._home.authority.certificate(found.thumbprint)
+            revoked = _current(connection, found.thumbprint)
+        self._home.publish()
+        return revoked
 
     def release(self, text: str) -> CertificateRecord:
         """Let a certificate on hold be used again.
@@ -60,10 +61,12 @@ class Revocation:
         with self._home.store.write() as connection:
             record = _current(connection, found.thumbprint)
             rules.release(_revoked(record))
-            event = self._home.record(connection, self._home.event("certificate.released", record.thumbprint, {}))
+            happened = self._home.event("certificate.released", record.thumbprint, _place(record))
+            event = self._home.record(connection, happened)
             revocations.remove(connection, record, event=event)
-        self._home.crls.publish_due()
-        return self._home.authority.certificate(found.thumbprint)
+            released = _current(connection, found.thumbprint)
+        self._home.publish()
+        return released
 
     def write(
         self,
@@ -82,6 +85,7 @@ class Revocation:
             invalid_since=invalid_since,
         )
         facts = {
+            **_place(record),
             "invalid_since": None if decided.invalid_since is None else decided.invalid_since.isoformat(),
             "reason": decided.reason.value,
             "revoked_at": decided.revoked_at.isoformat(),
@@ -94,6 +98,11 @@ def _current(connection: "Connection", thumbprint: str) -> CertificateRecord:
     found = inventory.by_thumbprint(connection, thumbprint)
     assert found is not None, "a certificate never leaves the inventory"
     return found
+
+
+def _place(record: CertificateRecord) -> dict[str, object]:
+    """Which CRLs an event is about."""
+    return {"authority": record.authority, "shard": record.shard or 0}
 
 
 def _revoked(record: CertificateRecord) -> Revoked | None:

@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 from mutua.ca.policy import DEFAULT_POLICIES, Policy
-from mutua.errors import InvalidName, InvalidSettings
+from mutua.ca.revocation import accepted_base
+from mutua.errors import InvalidAddress, InvalidName, InvalidSettings
 from mutua.tls.files import read_file
 
 SETTINGS_FILE = "mutua.toml"
@@ -42,7 +42,8 @@ _REVOCATION = """
 # Into how many parts each CA's CRL is cut, for a million certificates and more. Set it before the first certificate.
 # crl_shards = 1
 
-# How many days a renewed certificate goes on working beside its successor, and whether it is revoked after that.
+# How many days a renewed certificate may be renewed again while its successor has not been seen in use, and whether it
+# is revoked after that. If not, it goes on working until its own end.
 # renewal_grace_days = 7
 # revoke_superseded = false
 
@@ -95,6 +96,11 @@ class Settings:
     revoke_superseded: bool = False
     policies: Mapping[str, Policy] = field(default_factory=lambda: DEFAULT_POLICIES)
 
+    def __post_init__(self) -> None:
+        if self.crl_shards > 1 and self.revocation_url is None:
+            # A part that does not say that it is one would pass for the whole.
+            raise ValueError("'crl_shards' needs 'revocation_url': a certificate names its part by its address")
+
 
 def read_settings(folder: Path) -> Settings:
     """Read and check a home's settings.
@@ -114,9 +120,9 @@ def read_settings(folder: Path) -> Settings:
         for key, value in {"name": None, **values}.items():
             attribute, reader = _READERS[key]
             read[attribute] = reader(key, value)
+        return Settings(**read)
     except ValueError as error:
         raise _invalid(path, str(error)) from None
-    return Settings(**read)
 
 
 def settings_text(name: str, *, store: str | None = None, token: TokenSettings | None = None) -> str:
@@ -168,11 +174,10 @@ def _database(key: str, value: object) -> str:
 
 
 def _base_url(key: str, value: object) -> str:
-    parts = urlsplit(value) if isinstance(value, str) and value.isascii() and value.isprintable() else None
-    # Not https: whoever checks a certificate must not need another one for it (RFC 5280 section 8).
-    if parts is None or parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"'{key}' must be an address such as http://pki.acme.example")
-    return str(value).rstrip("/")
+    try:
+        return accepted_base(value if isinstance(value, str) else "")
+    except InvalidAddress:
+        raise ValueError(f"'{key}' must be an address such as http://pki.acme.example") from None
 
 
 def _truth(key: str, value: object) -> bool:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,8 +21,14 @@ LOOK_SECONDS = 0.25
 ROUND_SECONDS = 60.0
 """How often time alone is looked at: half of the shortest life of a CRL is five minutes."""
 
+RETRY_SECONDS = 1.0
+"""How soon it is tried again after a failure: a store that was busy, a disk that was full."""
+
 SIGHTING_SECONDS = 10.0
 """How soon the store learns that a certificate is in use, so that the one before it cannot be renewed any more."""
+
+MAX_TOLD = 1000
+"""Sightings written in one transaction."""
 
 log = logging.getLogger("mutua.upkeep")
 
@@ -39,6 +46,7 @@ class Upkeep:
         self._feed = self._home.store.feed()
         self._written: dict[tuple[str, int], int] = {}
         self._sighted = sighted
+        self._untold: dict[str, datetime] = {}
         self._known: set[str] = set()
         self._told = time.monotonic()
         self._round = float("-inf")
@@ -63,10 +71,14 @@ class Upkeep:
         try:
             if time.monotonic() - self._told >= SIGHTING_SECONDS:
                 self._tell()
-            if self._feed.changed() or time.monotonic() - self._round >= ROUND_SECONDS:
-                self._work()
+            if time.monotonic() - self._round >= ROUND_SECONDS:
+                self._home.renewal.revoke_superseded()
+                self._publish()
                 self._round = time.monotonic()
+            elif self._feed.changed():
+                self._publish()
         except (MutuaError, SQLAlchemyError, OSError) as error:
+            self._round = time.monotonic() - ROUND_SECONDS + RETRY_SECONDS
             if str(error) != self._complaint:
                 log.warning("upkeep waits: %s", error)
             self._complaint = str(error)
@@ -76,17 +88,21 @@ class Upkeep:
     def _tell(self) -> None:
         """Note which certificates came into use here for the first time since this process began."""
         self._told = time.monotonic()
-        fresh = {thumbprint: at for thumbprint, at in self._sighted().items() if thumbprint not in self._known}
-        if fresh:
+        self._untold |= {name: at for name, at in self._sighted().items() if name not in self._known}
+        while self._untold:
+            fresh = dict(islice(self._untold.items(), MAX_TOLD))
             with self._home.store.write() as connection:
                 sightings.put(connection, fresh)
             self._known.update(fresh)
+            for name in fresh:
+                del self._untold[name]
 
-    def _work(self) -> None:
-        self._home.renewal.revoke_superseded()
+    def _publish(self) -> None:
+        self._home.publish_bundle()
         self._home.crls.publish_due()
         published = {place: record.number for place, record in self._home.crls.everything().items()}
-        if behind := [place for place, number in published.items() if self._written.get(place) != number]:
-            # Another process, or another machine on the same store, may have made them.
-            self._home.crls.write_files(behind)
+        # Another process, or another machine on the same store, may have made them, or withdrawn one.
+        behind = {place for place, _ in self._written.items() ^ published.items()}
+        if behind:
+            self._home.crls.write_files(behind if self._written else None)
         self._written = published

@@ -1,7 +1,6 @@
 """Identity: a private key with its certificate chain. Who I am."""
 
 import os
-import re
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +21,8 @@ from mutua.pki.keys import (
     write_private_key,
 )
 from mutua.pki.names import Name
-from mutua.pki.pkcs12 import looks_like_pkcs12, read_pkcs12
+from mutua.pki.pem import pem_blocks
+from mutua.pki.pkcs12 import MAX_CERTIFICATES, looks_like_pkcs12, read_pkcs12
 from mutua.pki.thumbprints import spki_s256, x5t_s256
 from mutua.tls.contexts import client_context, server_context
 from mutua.tls.files import load_cert_chain, read_file
@@ -105,6 +105,10 @@ class Identity:
     @classmethod
     def _of(cls, key: PrivateKey, certificates: tuple[x509.Certificate, ...]) -> "Identity":
         """Order the chain from the key's own certificate upwards; certificates that do not belong are left out."""
+        if len(certificates) > MAX_CERTIFICATES:
+            raise UnreadableCertificate(
+                f"{len(certificates)} certificates are too many for an identity", hint="give its own chain only"
+            )
         own = public_key_bytes(key.public_key())
         leaf = next((each for each in certificates if _spki(each) == own), certificates[0])
         chain, rest = [leaf], [each for each in certificates if each is not leaf]
@@ -171,10 +175,7 @@ def _spki(certificate: x509.Certificate) -> bytes | None:
 
 def _private_key_block(data: bytes) -> bytes:
     """The private key's PEM block alone: cryptography reads the first block of a file only."""
-    match = _PRIVATE_KEY.search(data)
-    if match is None:
-        raise UnreadableKey("there is no private key in the file", hint="give the key's file with --key")
-    return match.group()
-
-
-_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.+?-----END \1-----\n?", re.DOTALL)
+    for block in pem_blocks(data):
+        if block.label.endswith("PRIVATE KEY"):
+            return block.encoding
+    raise UnreadableKey("there is no private key in the file", hint="give the key's file with --key")

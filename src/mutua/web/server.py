@@ -1,5 +1,6 @@
 """Running the control plane: plain http for what certificates point to."""
 
+import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -8,6 +9,7 @@ from mutua.errors import MissingExtra
 
 try:
     import uvicorn
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 except ImportError as error:
     raise MissingExtra("the server is not installed", hint="pip install 'mutua[serve]'") from error
 
@@ -18,6 +20,40 @@ from mutua.web.revocation import Revocation
 
 BACKLOG = 2048
 GRACE_SECONDS = 10
+
+MAX_CONNECTIONS = 1024
+"""Further ones are told to come again."""
+
+REQUEST_SECONDS = 10
+"""Whoever has not sent a whole request by then is dropped, and holds no connection that others could use."""
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, with an end to its patience."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect(None)
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._expect(self.transport)
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._expect(None)
+        super().on_message_complete()
+
+    def _expect(self, transport: asyncio.Transport | None) -> None:
+        """Wait for a whole request on the connection, or wait no more."""
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = None if transport is None else self.loop.call_later(REQUEST_SECONDS, transport.abort)
 
 
 class _Server(uvicorn.Server):
@@ -53,12 +89,14 @@ def serve_revocation(
         upkeep.start()
         config = uvicorn.Config(
             Revocation(home).application(),
+            http=_Protocol,
+            ws="none",
             log_config=None,
             access_log=False,
             proxy_headers=False,
             server_header=False,
             backlog=BACKLOG,
-            limit_concurrency=1024,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         bound: int = listener.getsockname()[1]

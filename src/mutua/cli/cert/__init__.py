@@ -11,6 +11,7 @@ COMMANDS = {
     "show": ("mutua.cli.cert.show:show", "Show one certificate of the inventory."),
     "export": ("mutua.cli.cert.export:export", "Write a certificate or an identity in the format that somebody takes."),
     "inspect": ("mutua.cli.cert.inspect:inspect_", "Say what is in a file: certificates, requests, CRLs, keys."),
+    "renew": ("mutua.cli.cert.renew:renew", "Renew a certificate: same names, client, profile and lifetime."),
     "revoke": ("mutua.cli.cert.revoke:revoke", "Refuse a certificate from now on."),
     "release": ("mutua.cli.cert.release:release", "Let a certificate on hold be used again."),
     "verify": ("mutua.cli.cert.verify:verify", "Verify a chain, and list everything that is wrong with it."),

@@ -68,7 +68,8 @@ def _subject(description: Description) -> str:
 
 def _purposes(description: Description) -> str:
     named = cast("list[str]", description["purposes"])
-    return ", ".join(_PURPOSES.get(each, each.replace("_", " ")) for each in named) or "not restricted"
+    unsaid = "not restricted" if description["kind"] == "certificate" else ""
+    return ", ".join(_PURPOSES.get(each, each.replace("_", " ")) for each in named) or unsaid
 
 
 def _ca(description: Description) -> str:

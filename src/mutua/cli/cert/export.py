@@ -24,8 +24,11 @@ from mutua.tls.files import read_file
 
 STANDARD_OUTPUT = "-"
 
+_THUMBPRINT_FIRST = {**THUMBPRINT_FIRST, "help_option_names": ["--help"]}
+"""Without -h, which click would find in the middle of a thumbprint that begins with a hyphen."""
 
-@click.command(context_settings=THUMBPRINT_FIRST)
+
+@click.command(context_settings=_THUMBPRINT_FIRST)
 @click.argument("source", metavar="SOURCE")
 @click.option("--format", "kind", type=click.Choice(list(FORMATS)), required=True, help="What to write.")
 @click.option(

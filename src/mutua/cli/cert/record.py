@@ -1,11 +1,13 @@
 """A certificate of the inventory, as commands take and show it."""
 
+from typing import Any
+
 from mutua.cli.output import day
 from mutua.home.home import Home
 from mutua.store.inventory import CertificateRecord
 
-THUMBPRINT_FIRST = {"ignore_unknown_options": True}
-"""One base64url thumbprint in 64 begins with a hyphen."""
+THUMBPRINT_FIRST: dict[str, Any] = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+"""One base64url thumbprint in 64 begins with a hyphen, and then ``h`` in it would ask for help."""
 
 
 def record_facts(record: CertificateRecord, home: Home) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """What ``mutua cert export`` writes in another format: found by name, as a file, or in the inventory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,24 @@ from cryptography import x509
 
 from mutua.cli.output import printable
 from mutua.cli.passwords import asked_password
-from mutua.errors import EncryptedKey, MutuaError, UnknownCertificate, UnknownIdentity, UnreadableCertificate
+from mutua.errors import (
+    EncryptedKey,
+    MutuaError,
+    UnknownCertificate,
+    UnknownIdentity,
+    UnreadableCertificate,
+    UnreadableKey,
+)
 from mutua.home.home import CA_FILE, Home
 from mutua.home.identities import Identities
 from mutua.home.settings import SETTINGS_FILE
 from mutua.pki.certificates import MAX_BUNDLE_BYTES, read_certificate, read_certificates
 from mutua.pki.chains import leaf_of
-from mutua.pki.contents import CertificateContent, Pkcs7Content, read_contents
+from mutua.pki.contents import CertificateContent, Content, Pkcs7Content, Pkcs12Content, read_contents
 from mutua.pki.keys import PrivateKey
 from mutua.pki.pem import looks_like_pem, pem_blocks
 from mutua.pki.pkcs12 import looks_like_pkcs12
+from mutua.store.authorities import AuthorityRecord
 from mutua.tls.files import read_file
 from mutua.tls.identity import Identity
 
@@ -81,11 +89,21 @@ def _from_inventory(text: str, folder: Path) -> Source:
                 f"{text[:80]!r} is no identity of the home, no file, and no certificate of the inventory",
                 hint=error.hint,
             ) from None
-        above = home.hierarchy.above(home.hierarchy.get(record.authority))
+        above = _above(record.authority, home.hierarchy.everyone())
         holder = next((name for name in home.identities.names() if _holds(home, name, record.thumbprint)), None)
         ca = home.trust.anchors
     chain = (read_certificate(record.der), *above)
     return Source(f"certificate-{record.thumbprint[:8]}", chain, None, ca, holder, of_inventory=True)
+
+
+def _above(authority: str, everyone: Sequence[AuthorityRecord]) -> tuple[x509.Certificate, ...]:
+    """A CA's certificate and those above it, without the root."""
+    known = {each.id: each for each in everyone}
+    chain, at = [], known.get(authority)
+    while at is not None and at.certificate.subject != at.certificate.issuer:
+        chain.append(at.certificate)
+        at = known.get(at.parent) if at.parent is not None else None
+    return tuple(chain)
 
 
 def _holds(home: Home, name: str, thumbprint: str) -> bool:
@@ -110,24 +128,39 @@ def _read_source(path: Path, key: str | None, password: bytes | None) -> Source:
         identity = Identity.load(path, key=key, password=password)
         return Source(path.resolve().name, identity.chain, identity.key)
     content = read_file(path, MAX_BUNDLE_BYTES)
-    if key is not None or _has_key(content):
+    if key is None and not looks_like_pkcs12(content) and not _has_key(content):
+        return Source(path.stem, _certificates(path, content, None))
+    try:
         identity = Identity.load(content, key=key, password=password)
-        return Source(path.stem, identity.chain, identity.key)
-    found: list[x509.Certificate] = []
-    for each in read_contents(content):
-        if isinstance(each, CertificateContent):
-            found.append(each.certificate)
-        elif isinstance(each, Pkcs7Content):
-            found.extend(each.certificates)
-    if not found:
-        raise UnreadableCertificate(f"there is no certificate in '{path}'", hint=f"mutua cert inspect '{path}'")
-    return Source(path.stem, _in_order(found))
+    except UnreadableKey:
+        if key is not None or not looks_like_pkcs12(content):
+            raise
+        return Source(path.stem, _certificates(path, content, password))  # a truststore, as Java has them
+    return Source(path.stem, identity.chain, identity.key)
 
 
 def _has_key(content: bytes) -> bool:
-    if not looks_like_pem(content):
-        return looks_like_pkcs12(content)
-    return any(block.label.endswith("PRIVATE KEY") for block in pem_blocks(content))
+    return looks_like_pem(content) and any(each.label.endswith("PRIVATE KEY") for each in pem_blocks(content))
+
+
+def _certificates(path: Path, content: bytes, password: bytes | None) -> tuple[x509.Certificate, ...]:
+    """The certificates of a file that has no key."""
+    found = [certificate for each in read_contents(content, password) for certificate in _certificates_in(each)]
+    if not found:
+        raise UnreadableCertificate(f"there is no certificate in '{path}'", hint=f"mutua cert inspect '{path}'")
+    return _in_order(found)
+
+
+def _certificates_in(content: Content) -> Iterable[x509.Certificate]:
+    match content:
+        case CertificateContent():
+            return (content.certificate,)
+        case Pkcs7Content():
+            return content.certificates
+        case Pkcs12Content():
+            return (certificate for each in content.contents for certificate in _certificates_in(each))
+        case _:
+            return ()
 
 
 def _in_order(certificates: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:

@@ -1,29 +1,32 @@
 """``mutua cert verify``."""
 
 import ssl
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import click
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import pkcs7
 
 from mutua.ca.hierarchy import Purpose
 from mutua.cli.exits import ExitCode
 from mutua.cli.options import json_option
 from mutua.cli.output import data, day, facts, json_data, printable, table
 from mutua.doctor.certificates import Question, Verdict, examine
-from mutua.errors import InvalidInput, InvalidName, UnreadableCertificate
+from mutua.errors import InvalidInput, InvalidName, UnknownCertificate, UnreadableCertificate
 from mutua.home.home import DEFAULT_FOLDER, Home
 from mutua.home.identities import Identities
 from mutua.home.settings import SETTINGS_FILE
-from mutua.pki.certificates import MAX_BUNDLE_BYTES, common_name, names_of, read_certificates, write_pem
-from mutua.pki.crl import MAX_CRL_BYTES, read_crl
+from mutua.pki.certificates import MAX_BUNDLE_BYTES, common_name, names_of, read_certificates
+from mutua.pki.crl import MAX_CRL_BYTES, RevocationReason, read_crl
 from mutua.pki.foreign import parsing
 from mutua.pki.names import DnsName, Name, parse_name
+from mutua.pki.pem import looks_like_pem, pem_blocks
+from mutua.pki.pkcs7 import looks_like_pkcs7, read_pkcs7
+from mutua.pki.pkcs12 import looks_like_pkcs12
 from mutua.pki.thumbprints import x5t_s256
 from mutua.tls.files import read_file
 from mutua.tls.identity import CHAIN_FILE
@@ -82,9 +85,10 @@ def verify(
     question = Question(now=now, purpose=asked, names=wanted, crls=lists)
     if is_home:
         with Home.open(place) as home:
-            roots, known = home.trust.anchors, home.snapshot().revoked
+            roots = home.trust.anchors
+            inventory = _inventory(home, {*certificates, *roots})
         whom = f"the CAs of the home '{place}'"
-        question = replace(question, authorities=frozenset(roots), revoked=known)
+        question = replace(question, authorities=frozenset(roots), inventory=inventory)
     elif trust in {None, "system"}:
         roots, whom = _system(), "the system's CAs"
     else:
@@ -98,23 +102,25 @@ def verify(
 
 
 def _certificates(path: Path) -> tuple[x509.Certificate, ...]:
-    """The certificates of a file, or of an identity's folder."""
+    """The certificates of a file, or of an identity's folder. Keys beside them are passed over, encrypted ones too."""
     content = read_file(path / CHAIN_FILE if path.is_dir() else path, MAX_BUNDLE_BYTES)
-    return _pkcs7(content) if _PKCS7_PEM in content or _PKCS7_DER in content[:32] else read_certificates(content)
+    if looks_like_pkcs12(content):
+        hint = "unpack it first: mutua cert export FILE --format pem"
+        raise UnreadableCertificate(f"'{path}' is a PKCS#12 file", hint=hint)
+    ders = [block.der for block in pem_blocks(content)] if looks_like_pem(content) else [content]
+    bags = [der for der in ders if looks_like_pkcs7(der)]
+    return tuple(chain.from_iterable(map(read_pkcs7, bags))) if bags else read_certificates(content)
 
 
-_PKCS7_PEM = b"-----BEGIN PKCS7-----"
-_PKCS7_DER = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"  # the content type signed-data (RFC 5652)
-_UNREADABLE = UnreadableCertificate("not readable certificates", hint="give a chain in PEM, DER or PKCS#7")
-
-
-def _pkcs7(content: bytes) -> tuple[x509.Certificate, ...]:
-    load = pkcs7.load_pem_pkcs7_certificates if _PKCS7_PEM in content else pkcs7.load_der_pkcs7_certificates
-    try:
-        with parsing(_UNREADABLE):
-            return read_certificates(write_pem(load(content)))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _UNREADABLE from None
+def _inventory(home: Home, certificates: Iterable[x509.Certificate]) -> dict[str, str]:
+    """What the home records of these certificates: the empty text for what is neither revoked nor on hold."""
+    found = {}
+    for thumbprint in map(x5t_s256, certificates):
+        with suppress(UnknownCertificate):
+            record = home.authority.certificate(thumbprint)
+            held = "on_hold" if record.reason == RevocationReason.CERTIFICATE_HOLD else "revoked"
+            found[thumbprint] = held if record.revoked_at is not None else ""
+    return found
 
 
 def _moment(text: str | None) -> datetime:
@@ -216,8 +222,8 @@ def _as_json(verdict: Verdict, question: Question, whom: str) -> dict[str, objec
 
 
 def _identified(certificate: x509.Certificate) -> dict[str, object]:
-    with parsing(_UNREADABLE):
-        serial = certificate.serial_number
+    with parsing(UnreadableCertificate("not a readable certificate")):
+        serial = certificate.serial_number  # it warns where RFC 5280 forbids the number
     return {
         "subject": certificate.subject.rfc4514_string(),
         "serial": f"{serial:032x}",

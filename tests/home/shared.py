@@ -1,0 +1,50 @@
+"""Homes on either database, for those who act on one at the same time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mutua import Home
+from tests.conftest import CHEAP_SEALING
+from tests.home.acting import CLIENTS, PAUSED
+from tests.postgresql import Cluster, running_cluster
+
+POLICY = """
+[policy.client]
+names = ["{client}", "*.{client}.example"]
+max_valid = 1000000
+"""
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server."""
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    """Both databases."""
+    return str(request.param)
+
+
+@pytest.fixture
+def shared(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A home with the clients of ``tests.home.acting``, who may have as many certificates as they like."""
+    if database == "sqlite":
+        yield make_shared(tmp_path / "shared")
+        return
+    cluster: Cluster = request.getfixturevalue("cluster")
+    with cluster.database() as name:
+        yield make_shared(tmp_path / "shared", cluster.url(name))
+
+
+def make_shared(folder: Path, store: str | None = None) -> Path:
+    with Home.create(folder, name="Acme Payments", sealing_cost=CHEAP_SEALING, store=store) as home:
+        for name in (*CLIENTS, PAUSED):
+            home.clients.add(name)
+    with (folder / "mutua.toml").open("a", encoding="utf-8") as settings:
+        settings.write(POLICY)
+    return folder

@@ -1,0 +1,76 @@
+"""Any history of acts verifies, and any cell that is changed behind its back is found."""
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mutua import Home
+from mutua.errors import BrokenAudit, MutuaError
+from tests.home.history import every_event, refuse, renew, reseal
+from tests.store.tampering import COMPARED, Intruder, other_values
+
+ACTS: dict[str, Callable[[Home, random.Random], object]] = {
+    "add": lambda home, chance: home.clients.add(f"client-{chance.randrange(5)}", allow=["GET /a/*", "POST /b"]),
+    "suspend": lambda home, chance: home.clients.suspend(some_client(home, chance)),
+    "resume": lambda home, chance: home.clients.resume(some_client(home, chance)),
+    "issue": lambda home, chance: home.authority.issue_client(some_client(home, chance)),
+    "serve": lambda home, _: home.authority.issue_server("api.acme.example", "10.0.0.1"),
+    "revoke": lambda home, chance: home.revocation.revoke(some_certificate(home, chance)),
+    "hold": lambda home, chance: home.revocation.revoke(some_certificate(home, chance), reason="certificate_hold"),
+    "release": lambda home, chance: home.revocation.release(some_certificate(home, chance)),
+    "rotate": lambda home, _: home.hierarchy.rotate(),
+    "retire": lambda home, chance: home.hierarchy.retire(chance.choice(home.hierarchy.everyone()).id, force=True),
+    "renew": lambda home, _: renew(home, home.identities.load("woovi")),
+    "reseal": lambda home, _: reseal(home),
+    "refuse": lambda home, _: refuse(home),
+}
+
+
+def some_client(home: Home, chance: random.Random) -> str:
+    return chance.choice(home.clients.all()).name
+
+
+def some_certificate(home: Home, chance: random.Random) -> str:
+    return chance.choice(list(home.authority.certificates())).thumbprint
+
+
+@given(acts=st.lists(st.sampled_from(sorted(ACTS)), max_size=12), seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_any_history_verifies_and_any_cell_changed_in_it_is_found(
+    home_template: Path, tmp_path_factory: pytest.TempPathFactory, acts: list[str], seed: int
+) -> None:
+    chance, folder = random.Random(seed), tmp_path_factory.mktemp("history") / "home"
+    shutil.copytree(home_template, folder, symlinks=True)
+    with Home.open(folder) as home:
+        reseal(home)
+        for act in acts:
+            with suppress(MutuaError):
+                ACTS[act](home, chance)
+        assert home.audit.verify(home.audit.checkpoint()) == len(every_event(home))
+        intruder = Intruder(home.store.path)
+        for _ in range(8):
+            change_any_cell(home, intruder, chance)
+        intruder.close()
+        home.audit.verify()
+    shutil.rmtree(folder)
+
+
+def change_any_cell(home: Home, intruder: Intruder, chance: random.Random) -> None:
+    table = chance.choice([each for each in COMPARED if intruder.rows(each)])
+    rows, column = intruder.rows(table), chance.choice(list(table.c))
+    place = chance.randrange(len(rows))
+    value = chance.choice(other_values(table, column, rows, place))
+    with suppress(sqlite3.IntegrityError), intruder.changed(table, rows[place], column, value):
+        require_broken(home)
+
+
+def require_broken(home: Home) -> None:
+    with pytest.raises(BrokenAudit):
+        home.audit.verify()
