@@ -16,7 +16,7 @@ from typing import Any
 
 from mutua import Home, Identity
 from mutua.ca.hierarchy import AuthorityState
-from mutua.errors import MutuaError
+from mutua.errors import MutuaError, StoreUnreachable
 from mutua.home import home as home_module
 from mutua.home.sealing import Cost, Sealer
 from mutua.pki.certificates import write_der
@@ -39,7 +39,7 @@ PAUSED = "paused"
 PEACEFUL = {"issue": 6, "request": 6, "renew": 6, "revoke": 5, "hold": 3, "release": 3}
 """How often each act is done, where it can be: those that several may do in a home at the same time."""
 
-LIVELY = PEACEFUL | {"suspend": 2, "resume": 2, "reseal": 5, "export": 3, "restore": 12, "rotate": 3, "retire": 3}
+LIVELY = PEACEFUL | {"suspend": 2, "resume": 2, "reseal": 5, "export": 3, "restore": 12, "rotate": 1, "retire": 1}
 """The same with those that change what everybody works with."""
 
 MOST_SUPERSEDED = 3
@@ -84,6 +84,7 @@ class Actor:
 
     def next(self) -> str:
         """What to do now."""
+        self.about = ""
         while True:
             (name,) = self.dice.choices(list(self.acts), list(self.acts.values()))
             if self._is_able(name):
@@ -92,9 +93,22 @@ class Actor:
     def act(self, name: str) -> Promise:
         """Do it; what it promises, and the last event there was afterwards."""
         how: Callable[[], Promise] = getattr(self, f"_{name}")
-        promise = how()
+        facts = how()
+        promise = {"act": name, "about": self.about, **facts}
+        while True:
+            try:
+                return {**promise, **self._see(promise)}
+            except StoreUnreachable:
+                continue  # the act is done, whatever becomes of the server now
+
+    def _see(self, promise: Promise) -> Promise:
+        """What there is after an act."""
         with self.home.store.read() as connection:
-            return {"act": name, "about": self.about, **promise, "last": events.last_id(connection)}
+            seen: Promise = {"last": events.last_id(connection)}
+        if authority := promise.get("authority"):
+            mine = [record for (each, _), record in self.home.crls.everything().items() if each == authority]
+            seen["crls"] = {f"{authority}/{record.shard}": record.number for record in mine}
+        return seen
 
     def _is_able(self, name: str) -> bool:
         match name:
@@ -155,14 +169,14 @@ class Actor:
         self.mine = [each for each in self.mine if each.thumbprint != thumbprint]
         record = self.home.revocation.revoke(thumbprint, reason=reason)
         assert (record.thumbprint, record.reason) == (thumbprint, reason)
-        facts = {"thumbprint": thumbprint, "reason": reason, "events": [["certificate.revoked", thumbprint]]}
-        return {**facts, "crls": self._crls(record.authority)}
+        facts = {"thumbprint": thumbprint, "authority": record.authority, "reason": reason}
+        return {**facts, "events": [["certificate.revoked", thumbprint]]}
 
     def _release(self) -> Promise:
         thumbprint = self.about = self._some(CertificateState.ON_HOLD)
         record = self.home.revocation.release(thumbprint)
-        facts = {"thumbprint": thumbprint, "events": [["certificate.released", thumbprint]]}
-        return {**facts, "crls": self._crls(record.authority)}
+        facts = {"thumbprint": thumbprint, "authority": record.authority}
+        return {**facts, "events": [["certificate.released", thumbprint]]}
 
     def _suspend(self) -> Promise:
         self.home.clients.resume(PAUSED)
@@ -224,10 +238,6 @@ class Actor:
         return [
             each.id for each in everyone if each.profile == ISSUING_CA.name and each.state is AuthorityState.SUPERSEDED
         ]
-
-    def _crls(self, authority: str) -> dict[str, int]:
-        published = self.home.crls.everything()
-        return {f"{each}/{shard}": record.number for (each, shard), record in published.items() if each == authority}
 
 
 def exported_root(home: Home) -> Path:

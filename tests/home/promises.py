@@ -97,12 +97,17 @@ def assert_numbers(home: Home, promises: list[Promise]) -> None:
     assert all(number <= published[place] for place, number in seen.items())
 
 
-def assert_usable(home: Home) -> None:
-    """What a kill leaves in the folder: every file whole, and keys that open."""
+def assert_usable(home: Home, kills: int) -> None:
+    """What kills leave in the folder: every file whole, no list further behind than kills can leave it, keys that open.
+
+    Args:
+        home: where.
+        kills: how many since the last time that somebody made up for them.
+    """
     for (authority, shard), record in home.crls.everything().items():
         path = home.crls.path(authority, shard)
         number = crl_number(path.read_bytes()) if path.exists() else 0
-        assert record.number - 1 <= number <= record.number, f"{path} has {number}, the store {record.number}"
+        assert record.number - kills <= number <= record.number, f"{path} has {number}, the store {record.number}"
     assert read_certificates((home.path / CA_FILE).read_bytes())
     for each in home.hierarchy.everyone():
         if each.key is not None:

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.soak
 
 MOST_LINES = 16
 MOST_WORK = 1_000_000
+KILLS_IN_A_ROW = 5
 
 
 class Nursery:
@@ -67,18 +68,20 @@ def nursery(folder: Path) -> Iterator[Nursery]:
 
 @pytest.mark.timeout(3600)
 def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(shared: Path, database: str) -> None:
-    dice, kills = random.Random(20260102), soak(share=30, whole=1000)
+    dice, kills = random.Random(20260102), soak(share=12, whole=1000)
     promised: list[Promise] = []
     killed_in: Counter[str] = Counter()
     with nursery(shared) as lives:
-        for _ in range(kills):
+        for number in range(kills):
             promises, begun = lives.life(dice)
             promised += promises
             killed_in[begun] += 1
             with Home.open(shared) as home:
-                assert_usable(home)
-            catch_up(shared)
+                assert_usable(home, number % KILLS_IN_A_ROW + 1)
+            if number % KILLS_IN_A_ROW == KILLS_IN_A_ROW - 1:
+                catch_up(shared)
     sys.stderr.write(f"{database}: {len(promised)} acts, killed in {killed_in}\n")
+    catch_up(shared)
     with Home.open(shared) as home:
         assert_kept(home, [promised])
         if database == "sqlite":

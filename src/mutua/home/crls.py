@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from mutua.ca.hierarchy import AuthorityState
 from mutua.ca.revocation import MAX_CRL_LIFE, addresses, is_due, is_listed, next_update, this_update
-from mutua.errors import MutuaError
-from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, alone, clear_away, refusals, write_file
+from mutua.errors import InvalidSettings, MutuaError
+from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, alone, clear_away, refusals, update_file
 from mutua.pki.crl import CrlDraft, RevocationReason, RevokedEntry
 from mutua.pki.profiles import ROOT
 from mutua.store import crls, events, inventory, revocations
@@ -69,20 +69,13 @@ class Crls:
 
     def due(self) -> list[tuple[AuthorityRecord, int]]:
         """The CRLs that have to be made anew: something was revoked, half their life has passed, or there is none."""
-        published, now = self.everything(), self._home.now()
+        published = self.everything()
         return [
             (authority, shard)
             # Also a retired CA's: who trusts the CA above goes on asking, and a stale list looks like a fault.
             for authority in self._home.hierarchy.everyone()
             for shard in sorted(self._shards(authority, published))
-            if (found := published.get((authority.id, shard))) is None
-            or is_due(
-                this_update=found.this_update,
-                next_update=found.next_update,
-                event=found.event,
-                touched=found.touched,
-                now=now,
-            )
+            if self._is_due(published.get((authority.id, shard)))
         ]
 
     def publish_due(self) -> list[CrlRecord]:
@@ -94,8 +87,8 @@ class Crls:
         due, made = self.due(), []
         changed = self._withdraw(due)
         for authority, shard in due:
-            if (authority.id, shard) in changed:
-                continue
+            if (authority.id, shard) in changed or not self._is_due(self.find(authority.id, shard)):
+                continue  # withdrawn, or made by another process while this one made those before it
             try:
                 made.append(self.publish(authority, shard))
             except MutuaError as error:
@@ -126,7 +119,9 @@ class Crls:
 
         Raises:
             OfflineKey, MissingPassphrase, TokenUnavailable: the CA's key cannot be used here.
+            InvalidSettings: it is a part, and this process has not been told of the address that is to stand in it.
         """
+        point = self._distribution_point(authority.id, shard)
         key = self._home.keys.of(authority)
         while True:
             # Signed outside the transaction that stores it: a long list takes seconds, and others go on writing.
@@ -136,7 +131,6 @@ class Crls:
                 first = event if crls.has_any(connection, authority.id) else 1
                 entries = list(self._entries(connection, authority, shard, previous))
             now = self._home.now()
-            base = self._home.settings.revocation_url
             draft = CrlDraft(
                 issuer=authority.certificate,
                 # One that is made anew after it was withdrawn: each number before took an event.
@@ -144,7 +138,7 @@ class Crls:
                 this_update=this_update(now, None if previous is None else previous.this_update),
                 next_update=next_update(now, life or self._home.settings.crl_life),
                 entries=entries,
-                distribution_point=addresses(base, authority.id, shard).crl if shard and base else None,
+                distribution_point=point,
             )
             der = draft.sign(key)
             record = CrlRecord(
@@ -189,12 +183,12 @@ class Crls:
                     path.unlink(missing_ok=True)
                     continue
                 path.parent.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
-                write_file(path, der, mode=PUBLIC_FILE)
+                update_file(path, der, mode=PUBLIC_FILE)
             if places is None:
                 for stray in set(self.folder.rglob("*.crl")) - {self.path(*place) for place in published}:
                     stray.unlink()
             if all(shard == WHOLE for _, shard in published):
-                write_file(self.folder / BUNDLE_FILE, self.bundle(), mode=PUBLIC_FILE)
+                update_file(self.folder / BUNDLE_FILE, self.bundle(), mode=PUBLIC_FILE)
             else:
                 (self.folder / BUNDLE_FILE).unlink(missing_ok=True)
 
@@ -207,6 +201,15 @@ class Crls:
         """Where a CRL is published."""
         return self.folder / authority / f"{shard}.crl" if shard else self.folder / f"{authority}.crl"
 
+    def _is_due(self, found: CrlRecord | None) -> bool:
+        return found is None or is_due(
+            this_update=found.this_update,
+            next_update=found.next_update,
+            event=found.event,
+            touched=found.touched,
+            now=self._home.now(),
+        )
+
     def _shards(self, authority: AuthorityRecord, published: dict[Place, CrlRecord]) -> set[int]:
         """Which CRLs a CA has: what was published once is kept up, for certificates name it."""
         parts = self._home.settings.crl_shards
@@ -214,6 +217,17 @@ class Crls:
         if authority.state is not AuthorityState.ACTIVE:
             wanted = set()
         return wanted | {shard for identifier, shard in published if identifier == authority.id}
+
+    def _distribution_point(self, authority: str, shard: int) -> str | None:
+        if shard == WHOLE:
+            return None
+        base = self._home.settings.revocation_url
+        if base is None:
+            raise InvalidSettings(
+                "a part of a CRL needs the address that certificates name it by",
+                hint="set revocation_url in mutua.toml, and start again what runs since before that",
+            )
+        return addresses(base, authority, shard).crl
 
     def _entries(
         self, connection: "Connection", authority: AuthorityRecord, shard: int, previous: CrlRecord | None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mutua.errors import DiskFull, UnreadableFile, UnsafeHome
+from mutua.errors import AlreadyExists, DiskFull, UnreadableFile, UnsafeHome
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
@@ -36,6 +36,37 @@ def write_file(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> None:
             Path(name).unlink(missing_ok=True)
             raise
         sync_directory(path.parent)
+
+
+def write_new_file(path: Path, data: bytes) -> None:
+    """Make a private file where there is nothing yet, nor a link; on any file system, such as a memory stick's.
+
+    Raises:
+        AlreadyExists: something is there, and untouched.
+        DiskFull, UnreadableFile: it cannot be written; nothing is left of it.
+    """
+    with refusals(path):
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+        except FileExistsError:
+            raise AlreadyExists(f"there is something at '{path}' already", hint=f"look: ls -la '{path}'") from None
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+
+
+def update_file(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> None:
+    """Write a file unless it says so already: to read it is a hundred times faster than to wait for the disk."""
+    with refusals(path):
+        is_same = path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+    if not is_same:
+        write_file(path, data, mode=mode)
 
 
 def sync_directory(path: Path) -> None:

@@ -224,10 +224,10 @@ class Hierarchy:
     def _store(self, record: AuthorityRecord, *, supersedes: str | None = None) -> AuthorityRecord:
         with self._home.store.write() as connection:
             states = authorities.states(connection)
-            if record.id in states:
-                raise AuthorityExists(f"there is a CA {record.id!r} already", hint="mutua ca show")
             if supersedes is not None and states[supersedes] is not AuthorityState.ACTIVE:
                 raise InvalidAuthority(f"the CA {supersedes!r} was rotated meanwhile", hint="mutua ca show")
+            if record.id in states:
+                raise AuthorityExists(f"there is a CA {record.id!r} already", hint="mutua ca show")
             if record.parent is not None and states[record.parent] is AuthorityState.RETIRED:
                 raise InvalidAuthority(f"the CA {record.parent!r} above it is retired", hint="mutua ca show")
             record = self._home.keys.sealed(connection, record)

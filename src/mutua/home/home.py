@@ -19,15 +19,17 @@ from mutua.home.audit import Audit, make_audit_key
 from mutua.home.authority import Authority
 from mutua.home.clients import Clients
 from mutua.home.crls import Crls
-from mutua.home.files import PUBLIC_FILE, alone, clear_away, require_private, sync_directory, write_file
+from mutua.home.files import PUBLIC_FILE, alone, clear_away, require_private, sync_directory, update_file, write_file
 from mutua.home.hierarchy import Hierarchy
 from mutua.home.identities import Identities
 from mutua.home.keys import Keys
 from mutua.home.passphrase import (
     PENDING_FILE,
+    accepted_passphrase,
     changed_passphrase,
     find_passphrase,
     finish_change,
+    is_change_pending,
     passphrase_for_new_home,
     passphrases,
 )
@@ -121,10 +123,11 @@ class Home:
 
         Raises:
             HomeExists: something is there already; nothing was touched.
-            InvalidName: the organization's name cannot be used.
+            InvalidName: the organization's name cannot be used. InvalidInput: the passphrase cannot.
             UnreadableFile: no folder can be made there.
         """
         folder, text = Path(path), settings_text(name, store=store, token=token)
+        given = None if passphrase is None else accepted_passphrase(passphrase.encode())
         if os.path.lexists(folder) and not _is_empty_directory(folder):
             raise HomeExists(
                 f"there is something at '{folder}' already", hint=f"use it, or look first: ls -la '{folder}'"
@@ -138,7 +141,7 @@ class Home:
             write_file(building / ".gitignore", b"*\n")
             write_file(building / SETTINGS_FILE, text.encode())
             make_audit_key(building)
-            secret = passphrase.encode() if passphrase is not None else passphrase_for_new_home(building)
+            secret = given or passphrase_for_new_home(building)
             settings, sealer = read_settings(building), Sealer(secret, sealing_cost)
             actor = actor or _user()
             made = Store.create(store or building / STORE_FILE)
@@ -193,6 +196,9 @@ class Home:
     def sealer(self) -> Sealer:
         """Unseals the CA keys; asks for the passphrase on first use, so that serving never needs it."""
         if self._sealer is None:
+            if is_change_pending(self.path):
+                with alone(self.path):
+                    self._finish_change()
             self._sealer = Sealer(find_passphrase(self.path))
         return self._sealer
 
@@ -215,16 +221,23 @@ class Home:
 
         Returns:
             How many keys were sealed anew.
+
+        Raises:
+            InvalidInput: it is empty, too long, or ends with a line end.
+            MissingPassphrase, WrongPassphrase: the keys stay sealed as they are.
         """
+        fresh = Sealer(accepted_passphrase(passphrase), cost)
         self.sealer  # noqa: B018 -- found before anything is written
-        fresh = Sealer(passphrase, cost)
         with alone(self.path):
             clear_away(self.path, "passphrase", PENDING_FILE)
-            finish_change(self.path, lambda pending: self.keys.are_opened_by(Sealer(pending)))
+            self._finish_change()
             with changed_passphrase(self.path, passphrase):
                 count = self.keys.reseal(fresh)
         self._sealer = fresh
         return count
+
+    def _finish_change(self) -> None:
+        finish_change(self.path, lambda pending: self.keys.are_opened_by(Sealer(pending)))
 
     @cached_property
     def token(self) -> "TokenKeys":
@@ -245,12 +258,9 @@ class Home:
         Raises:
             DiskFull, UnreadableFile: it cannot be written, and stays as it was.
         """
-        path = self.path / CA_FILE
         with alone(self.path):
-            content = write_pem(self.trust.anchors)
             clear_away(self.path, CA_FILE)
-            if not path.is_file() or path.read_bytes() != content:
-                write_file(path, content, mode=PUBLIC_FILE)
+            update_file(self.path / CA_FILE, write_pem(self.trust.anchors), mode=PUBLIC_FILE)
 
     def publish(self) -> None:
         """Bring ``ca.pem`` and the CRLs in line with a change that is in the store already.
@@ -284,7 +294,9 @@ class Home:
         return events.append(connection, happened, self.audit.sign, self.audit.check_signature)
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the store, and log out of the token if it was used."""
+        if "token" in vars(self):
+            self.token.close()
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -63,7 +63,7 @@ class Issuers:
         """
         found = self._above.get(issuer.id)
         if found is None:
-            above = self._climb(issuer)
+            above = self.above(issuer)
             found = self._above[issuer.id] = above, any(map(is_limited, above))
         above, limited = found
         chain = (certificate, *above)
@@ -73,7 +73,8 @@ class Issuers:
                 raise InvalidName(f"the CA {subject} may not certify {names}", hint="name another CA: mutua ca show")
         return chain
 
-    def _climb(self, issuer: AuthorityRecord) -> Chain:
+    def above(self, issuer: AuthorityRecord) -> Chain:
+        """A CA and those above it, without the root."""
         known = {each.id: each for each in self._known or self._refresh()}
         chain = []
         at: AuthorityRecord | None = issuer
@@ -92,6 +93,7 @@ class Issuers:
             self.forget()
 
     def _refresh(self) -> tuple[AuthorityRecord, ...]:
+        self.forget()
         with self._home.store.read() as connection:
             self._known = authorities.everyone(connection)
         return self._known

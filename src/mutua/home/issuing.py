@@ -136,7 +136,8 @@ class Issuing:
             if not again:
                 break
             fresh = {place: each for place in again if (each := self._signed_anew(issued[place])) is not None}
-            self._commits.commit([*fresh.values()])
+            if fresh:
+                self._commits.commit([*fresh.values()])
             for place, each in fresh.items():
                 issued[place] = each
         return issued
@@ -149,6 +150,10 @@ class Issuing:
             issued.error, issued.superseded = error, False
             return None
         return fresh
+
+    def above(self, issuer: AuthorityRecord) -> tuple[x509.Certificate, ...]:
+        """A CA and those above it, without the root."""
+        return self._issuers.above(issuer)
 
     def forget(self) -> None:
         """Look the CAs up anew."""

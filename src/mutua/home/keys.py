@@ -1,6 +1,7 @@
 """Where CA keys live: sealed in the store, or in a token. Whoever signs gets an object that signs, and no more."""
 
-import json
+import logging
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -8,14 +9,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from cryptography import x509
+
 from mutua.errors import AlreadyExists, InvalidAuthority, KeyMismatch, OfflineKey, UnreadableKey, WrongPassphrase
-from mutua.home.files import write_file
+from mutua.home.exported import exported_key, read_exported_key
+from mutua.home.files import write_new_file
 from mutua.home.sealing import Sealer
 from mutua.pki.keys import KeyType, PrivateKey, accepted_public_key, public_key_bytes
-from mutua.pki.thumbprints import x5t_s256
 from mutua.store import authorities
 from mutua.store.authorities import AuthorityRecord
-from mutua.tls.files import read_file
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from mutua.home.home import Home
 
 TOKEN_URI = "pkcs11:"  # noqa: S105 -- a URI scheme (RFC 7512)
-MAX_EXPORTED_KEY_BYTES = 64 * 1024
+
+log = logging.getLogger("mutua.keys")
 
 
 class KeyMaker(Protocol):
@@ -89,30 +92,36 @@ class Keys:
 
         Args:
             authority: the CA's id.
-            path: of the file, which must not be there yet. It needs the passphrase to be of use.
+            path: of the file, which must not be there yet. It needs the passphrase of this day to be of use.
 
         Raises:
             AlreadyExists: the file is there. OfflineKey: the key was taken out before.
             InvalidAuthority: the key is in a token, and never leaves it; or it was sealed anew at this very moment.
         """
         record = self._home.hierarchy.get(authority)
-        key = self.of(record)
-        assert record.key is not None
-        if record.key.startswith(TOKEN_URI):
+        if record.key is not None and record.key.startswith(TOKEN_URI):
             raise InvalidAuthority(
                 f"the key of the CA {authority!r} is in a token and never leaves it", hint="take the token offline"
             )
-        if path.exists():
+        key = self.of(record)
+        assert record.key is not None
+        if os.path.lexists(path):
             raise AlreadyExists(f"there is something at '{path}' already", hint="give another --out")
         self._home.crls.make_last(record)
-        content = {"authority": authority, "certificate": x5t_s256(record.certificate), "key": json.loads(record.key)}
-        write_file(path, json.dumps(content, indent=2).encode() + b"\n")
-        if public_key_bytes(self._exported(path, record)[0].public_key()) != public_key_bytes(key.public_key()):
+        write_new_file(path, exported_key(authority, record.certificate, record.key))
+        if not _are_one(key, self._load(authority, read_exported_key(path, authority, record.certificate))):
             raise KeyMismatch(f"'{path}' does not hold what was written", hint="try another disk; nothing was removed")
-        return self._set(record, None, "authority.key_exported")
+        exported = self._set(record, None, "authority.key_exported")
+        self._scrub()
+        return exported
 
-    def restore(self, authority: str, path: Path) -> AuthorityRecord:
+    def restore(self, authority: str, path: Path, *, passphrase: bytes | None = None) -> AuthorityRecord:
         """Bring an exported key back.
+
+        Args:
+            authority: the CA's id.
+            path: of the file that ``export`` made.
+            passphrase: under which it was sealed, where that has been changed since.
 
         Raises:
             UnreadableFile, UnreadableKey: it is no exported key. WrongPassphrase: it was sealed under another.
@@ -121,11 +130,13 @@ class Keys:
         record = self._home.hierarchy.get(authority)
         if record.key is not None:
             raise InvalidAuthority(f"the key of the CA {authority!r} is here", hint="mutua ca show")
-        key, stored = self._exported(path, record)
-        if public_key_bytes(key.public_key()) != public_key_bytes(accepted_public_key(record.certificate.public_key())):
+        sealed = read_exported_key(path, authority, record.certificate)
+        key = self._load(authority, sealed) if passphrase is None else Sealer(passphrase).load(authority, sealed)
+        if not _are_one(key, record.certificate):
             raise KeyMismatch(f"the key in '{path}' is not that of the CA {authority!r}", hint="give its own key")
-        self._loaded[authority, stored] = key
-        return self._set(record, stored, "authority.key_imported")
+        restored = self._set(record, self.seal(authority, key), "authority.key_imported")
+        self._home.publish()
+        return restored
 
     def reseal(self, fresh: Sealer) -> int:
         """Seal every key in the store under another passphrase, in one transaction.
@@ -144,6 +155,7 @@ class Keys:
             digests = {authority: self.digest(stored) for authority, stored in sealed.items()}
             self._home.record(connection, self._home.event("keys.resealed", "keys", {"keys": digests}))
         self._home.authority.issuing.forget()
+        self._scrub()
         return len(sealed)
 
     def are_opened_by(self, sealer: Sealer) -> bool:
@@ -196,22 +208,10 @@ class Keys:
         sealed = [each for each in known if each.id != authority and _is_sealed(each)]
         return min(sealed, key=lambda each: (each.id, each.key) not in self._loaded, default=None)
 
-    def _exported(self, path: Path, record: AuthorityRecord) -> tuple[PrivateKey, str]:
-        """The key in a file, and what to store of it."""
-        data = read_file(path, MAX_EXPORTED_KEY_BYTES)
-        try:
-            content = json.loads(data)
-            authority, stored = content["authority"], json.dumps(content["key"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise UnreadableKey(
-                f"'{path}' is not a key that mutua exported", hint="give the file of 'mutua ca export --key'"
-            ) from None
-        if authority != record.id:
-            raise KeyMismatch(
-                f"'{path}' holds the key of the CA {str(authority)[:80]!r}",
-                hint=f"give that of {record.id!r}",
-            )
-        return self._load(record.id, stored), stored
+    def _scrub(self) -> None:
+        """What was sealed before is to be found nowhere any more, neither by an old passphrase nor beside the file."""
+        if not self._home.store.scrub():
+            log.warning("the sealed key that was here may be left in the database's files for a while")
 
     def _load(self, authority: str, stored: str) -> PrivateKey:
         if stored.startswith(TOKEN_URI):
@@ -227,6 +227,11 @@ class Keys:
                 with suppress(WrongPassphrase):
                     return sealer.load(authority, stored)
             raise
+
+
+def _are_one(key: PrivateKey, other: PrivateKey | x509.Certificate) -> bool:
+    public = accepted_public_key(other.public_key())
+    return public_key_bytes(key.public_key()) == public_key_bytes(public)
 
 
 def _is_sealed(record: AuthorityRecord) -> bool:

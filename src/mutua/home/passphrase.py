@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutua.errors import MissingPassphrase, MutuaError
+from mutua.errors import InvalidInput, MissingPassphrase, MutuaError, UnreadableFile
 from mutua.home.files import write_file
 from mutua.tls.files import read_file
 
@@ -128,12 +128,43 @@ def _not_empty(secret: Secret, data: bytes, where: str) -> bytes:
     return value
 
 
+def accepted_passphrase(passphrase: bytes) -> bytes:
+    """Return ``passphrase`` if it can seal keys and lie in a file, which is read without the line ends behind it.
+
+    Raises:
+        InvalidInput: it is empty, too long, or ends like a line.
+    """
+    if not 1 <= len(passphrase) <= MAX_PASSPHRASE_BYTES:
+        raise InvalidInput(f"a passphrase has 1 to {MAX_PASSPHRASE_BYTES} bytes", hint="give another one")
+    if passphrase[-1:] in {b"\r", b"\n"}:
+        raise InvalidInput("the passphrase ends with a line end", hint="leave that out")
+    return passphrase
+
+
 def passphrases(folder: Path) -> Iterator[bytes]:
-    """The passphrase, looked up anew, and behind it the one that a change which was cut short may have left."""
-    yield find_passphrase(folder)
-    pending = folder / PENDING_FILE
-    if pending.is_file():
-        yield _read(PASSPHRASE, pending)
+    """The passphrase, looked up anew, and behind it the one that a change which was cut short may have left.
+
+    Both once more if they are others by then: a change may come to its end while the first is tried.
+    """
+    tried: set[bytes] = set()
+    for _ in range(2):
+        for find in (find_passphrase, _pending):
+            passphrase = find(folder)
+            if passphrase is not None and passphrase not in tried:
+                tried.add(passphrase)
+                yield passphrase
+
+
+def is_change_pending(folder: Path) -> bool:
+    """Whether a change is being made, or was cut short."""
+    return (folder / PENDING_FILE).is_file()
+
+
+def _pending(folder: Path) -> bytes | None:
+    try:
+        return _read(PASSPHRASE, folder / PENDING_FILE)
+    except (UnreadableFile, MissingPassphrase):
+        return None
 
 
 def finish_change(folder: Path, is_used: Callable[[bytes], bool]) -> None:

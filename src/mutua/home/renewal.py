@@ -169,7 +169,7 @@ def _renewable(connection: "Connection", record: CertificateRecord) -> Renewable
         not_before=record.not_before,
         not_after=record.not_after,
         issuer_not_after=_issuer(connection, record).not_valid_after_utc,
-        revoked=record.reason,
+        revoked="its CA is retired" if record.retired else record.reason,
         successors=tuple(
             Successor(
                 each.thumbprint,

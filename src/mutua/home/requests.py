@@ -185,8 +185,7 @@ class Requests:
                 error = outcome.error if isinstance(outcome, Issued) else outcome
                 assert error is not None
                 answers.append(error)
-        self._record_refusals([each.ask for each in prepared], answers)
-        return answers
+        return self._recorded([each.ask for each in prepared], answers)
 
     def _judge(self, ask: Ask, request: CertificateRequest | MutuaError) -> tuple[Order, tuple[str, ...]]:
         if isinstance(request, MutuaError):
@@ -248,19 +247,26 @@ class Requests:
             accepted_client_name(ask.client)  # before it stands in patterns, queries and events
         return profile
 
-    def _record_refusals(self, asks: Sequence[Ask], answers: "Sequence[Signed | MutuaError]") -> None:
-        refused = [
-            self._home.event(
+    def _recorded(self, asks: Sequence[Ask], answers: "list[Signed | MutuaError]") -> "list[Signed | MutuaError]":
+        """The answers, once the refusals among them are in the audit trail; where that fails, they are why."""
+        refused = {
+            place: self._home.event(
                 "request.refused",
                 ask.client or ask.profile,
                 {"code": answer.code, "profile": ask.profile, "why": answer.message[:MAX_REASON]},
             )
-            for ask, answer in zip(asks, answers, strict=True)
+            for place, (ask, answer) in enumerate(zip(asks, answers, strict=True))
             if isinstance(answer, RefusedRequest | UnreadableRequest)
-        ]
-        if refused:
+        }
+        if not refused:
+            return answers
+        try:
             with self._home.store.write() as connection:
-                self._home.record(connection, *refused)
+                self._home.record(connection, *refused.values())
+        except MutuaError as error:
+            # The certificates beside them are on disk, and whoever asked for one is to have it.
+            return [error if place in refused else answer for place, answer in enumerate(answers)]
+        return answers
 
 
 MAX_REASON = 1000

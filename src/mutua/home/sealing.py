@@ -25,6 +25,9 @@ MAX_COST = 2**20
 """A stored cost above this is refused: at r=8 it would take 1 GiB of memory."""
 
 
+_FIELDS = {"kdf", "n", "r", "p", "salt", "cipher", "nonce", "sealed"}
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """scrypt's parameters (RFC 7914 section 2), kept beside what they seal.
@@ -92,7 +95,7 @@ class Sealer:
             raise WrongPassphrase(
                 f"the passphrase does not unseal the key {key_id!r}", hint="check MUTUA_PASSPHRASE or the file"
             ) from None
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
             raise UnreadableKey(
                 f"the sealed key {key_id!r} is damaged: {error}", hint="restore the store from a backup"
             ) from None
@@ -110,10 +113,20 @@ class Sealer:
 
 def _parse(sealed: str) -> tuple[Cost, bytes, bytes, bytes]:
     fields = json.loads(sealed)
+    if fields.keys() != _FIELDS:
+        raise ValueError("a field is missing, or one too many")
     if (fields["kdf"], fields["cipher"]) != ("scrypt", "AES-256-GCM"):
         raise ValueError("unknown algorithms")
-    cost = Cost(int(fields["n"]), int(fields["r"]), int(fields["p"]))
-    if cost.n * cost.r * cost.p > MAX_COST * 8:
+    n, r, p = (fields[name] for name in ("n", "r", "p"))
+    if not all(type(each) is int and each > 0 for each in (n, r, p)) or n * r * p > MAX_COST * 8:
         raise ValueError("scrypt parameters out of bounds")
-    salt, nonce, ciphertext = (b64decode(fields[name], validate=True) for name in ("salt", "nonce", "sealed"))
-    return cost, salt, nonce, ciphertext
+    salt, nonce, ciphertext = (_decoded(fields[name]) for name in ("salt", "nonce", "sealed"))
+    return Cost(n, r, p), salt, nonce, ciphertext
+
+
+def _decoded(text: str) -> bytes:
+    """Base64 in its one form, so that a bit that was flipped anywhere is found."""
+    data = b64decode(text, validate=True)
+    if b64encode(data).decode() != text:
+        raise ValueError("loose bits in base64")
+    return data

@@ -10,7 +10,7 @@ from typing import Any
 
 from mutua.ca.policy import DEFAULT_POLICIES, Policy
 from mutua.ca.revocation import accepted_base
-from mutua.errors import InvalidAddress, InvalidName, InvalidSettings
+from mutua.errors import InvalidAddress, InvalidInput, InvalidName, InvalidSettings
 from mutua.tls.files import read_file
 
 SETTINGS_FILE = "mutua.toml"
@@ -87,7 +87,7 @@ class Settings:
 
     name: str
     max_stale: int = 300
-    store: str | None = None
+    store: str | None = field(default=None, repr=False)  # there may be a password in it
     pkcs11: TokenSettings | None = None
     revocation_url: str | None = None
     crl_life: timedelta = timedelta(days=7)
@@ -106,20 +106,26 @@ def read_settings(folder: Path) -> Settings:
     """Read and check a home's settings.
 
     Raises:
-        InvalidSettings: not TOML, an unknown key, or a value out of range; the message names it.
+        InvalidSettings: not TOML, unknown keys, or values out of range; the message names every one, and none of
+            the values, for a password may be among them.
     """
     path = folder / SETTINGS_FILE
     try:
         values = tomllib.loads(read_file(path, MAX_SETTINGS_BYTES).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise _invalid(path, str(error)) from None
-    if unknown := sorted(values.keys() - _READERS.keys()):
-        raise _invalid(path, f"unknown setting {unknown[0]!r}")
+    mistakes = [f"unknown setting {key[:40]!r}" for key in sorted(values.keys() - _READERS.keys())]
     read: dict[str, Any] = {}
-    try:
-        for key, value in {"name": None, **values}.items():
+    for key, value in ({"name": None} | values).items():
+        if key in _READERS:
             attribute, reader = _READERS[key]
-            read[attribute] = reader(key, value)
+            try:
+                read[attribute] = reader(key, value)
+            except ValueError as error:
+                mistakes.append(str(error))
+    if mistakes:
+        raise _invalid(path, "; ".join(mistakes))
+    try:
         return Settings(**read)
     except ValueError as error:
         raise _invalid(path, str(error)) from None
@@ -130,9 +136,17 @@ def settings_text(name: str, *, store: str | None = None, token: TokenSettings |
 
     Raises:
         InvalidName: the organization is empty, too long, or not printable.
+        InvalidAddress: the store's is none of a PostgreSQL database. InvalidInput: the token cannot be called so.
     """
-    if not 1 <= len(name) <= MAX_ORGANIZATION or not name.isprintable():
+    if not _is_organization(name):
         raise InvalidName("an organization's name has 1 to 64 printable characters", hint='such as "Acme Payments"')
+    if store is not None and not _is_database(store):
+        # Without the text itself: it may have a password.
+        raise InvalidAddress("that is not the address of a store", hint="postgresql+psycopg://user@host/database")
+    if token is not None and not (token.token and f"{token.module}{token.token}".isprintable()):
+        raise InvalidInput(
+            "a token's library and label are printable text", hint="list them: softhsm2-util --show-slots"
+        )
     text = _TEMPLATE.format(name=_quoted(name))
     if store is not None:
         text += f"\n# The database that every machine of this authority shares.\nstore = {_quoted(store)}\n"
@@ -148,9 +162,13 @@ def _quoted(text: str) -> str:
 
 
 def _organization(key: str, value: object) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ORGANIZATION:
-        raise ValueError(f"'{key}' must be a text of 1 to {MAX_ORGANIZATION} characters")
+    if not isinstance(value, str) or not _is_organization(value):
+        raise ValueError(f"'{key}' must be a text of 1 to {MAX_ORGANIZATION} printable characters")
     return value
+
+
+def _is_organization(text: str) -> bool:
+    return 1 <= len(text) <= MAX_ORGANIZATION and text.isprintable()
 
 
 def _whole(least: int, most: int, unit: str) -> Callable[[str, object], int]:
@@ -168,9 +186,13 @@ def _days(most: int) -> Callable[[str, object], timedelta]:
 
 
 def _database(key: str, value: object) -> str:
-    if not isinstance(value, str) or not value.startswith("postgresql+psycopg://"):
+    if not isinstance(value, str) or not _is_database(value):
         raise ValueError(f"'{key}' must be a URL such as postgresql+psycopg://mutua@db.acme.example/mutua")
     return value
+
+
+def _is_database(text: str) -> bool:
+    return text.startswith(("postgresql+psycopg://", "postgresql://")) and text.isprintable()
 
 
 def _base_url(key: str, value: object) -> str:
@@ -194,15 +216,24 @@ def _token(key: str, value: object) -> TokenSettings:
 
 
 def _policies(key: str, value: object) -> Mapping[str, Policy]:
-    if not isinstance(value, dict) or not value.keys() <= DEFAULT_POLICIES.keys():
-        raise ValueError(f"'[{key}]' has a table for each of {', '.join(DEFAULT_POLICIES)}")
-    given = {profile: _policy(key, profile, table) for profile, table in value.items()}
+    if not isinstance(value, dict):
+        raise ValueError(f"'[{key}]' has a table for each of {', '.join(DEFAULT_POLICIES)}")  # noqa: TRY004 -- as above
+    given, mistakes = {}, []
+    for profile, table in value.items():
+        try:
+            given[profile] = _policy(key, profile, table)
+        except ValueError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ValueError("; ".join(mistakes))
     return MappingProxyType({**DEFAULT_POLICIES, **given})
 
 
 def _policy(key: str, profile: str, table: object) -> Policy:
+    if profile not in DEFAULT_POLICIES:
+        raise ValueError(f"there is a '[{key}.NAME]' for {' and '.join(DEFAULT_POLICIES)}, not for {profile[:40]!r}")
     if not isinstance(table, dict):
-        raise ValueError(f"'{key}.{profile}' must be a table")  # noqa: TRY004 -- a value in a file
+        raise ValueError(f"'{key}.{profile}' must be a table")  # noqa: TRY004 -- as above
     try:
         return Policy.parse(table, defaults=DEFAULT_POLICIES[profile])
     except InvalidSettings as error:

@@ -98,7 +98,6 @@ class Upkeep:
                 del self._untold[name]
 
     def _publish(self) -> None:
-        self._home.publish_bundle()
         self._home.crls.publish_due()
         published = {place: record.number for place, record in self._home.crls.everything().items()}
         # Another process, or another machine on the same store, may have made them, or withdrawn one.
@@ -106,3 +105,4 @@ class Upkeep:
         if behind:
             self._home.crls.write_files(behind if self._written else None)
         self._written = published
+        self._home.publish_bundle()

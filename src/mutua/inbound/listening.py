@@ -1,7 +1,12 @@
-"""Sockets to listen on."""
+"""Sockets to listen on, and an end that leaves time to put things away."""
 
 import errno
+import signal
 import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mutua.errors import AddressInUse, InvalidAddress
 
@@ -29,3 +34,19 @@ def bind(host: str, port: int) -> socket.socket:
             ) from None
         raise InvalidAddress(f"cannot listen on {host}:{port}: {error.strerror}", hint="try another port") from None
     return listener
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as an exception does, so that everything in it is closed.
+
+    uvicorn, once it has stopped, ends the process with the signal that stopped it, and nothing around it would run.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -30,7 +30,7 @@ from mutua.home.upkeep import Upkeep
 from mutua.inbound.access_log import log_handshake
 from mutua.inbound.asgi import Application, KnownClients
 from mutua.inbound.connection import CONNECTION, Connection
-from mutua.inbound.listening import bind
+from mutua.inbound.listening import bind, ended_by_sigterm
 from mutua.inbound.live_gate import LiveGate
 from mutua.inbound.live_identity import LiveIdentity
 from mutua.reasons import Reason
@@ -229,6 +229,7 @@ def serve(
             serve(app, identity=identity, home=opened, host=host, port=port, loop=loop, on_start=on_start)
         return
     with (
+        ended_by_sigterm(),
         bind(host, port) as listener,
         closing(LiveGate(home)) as gate,
         closing(Upkeep(home.path, gate.sighted)) as upkeep,

@@ -65,6 +65,9 @@ class Database(Protocol):
     def feed(self) -> ChangeFeed:
         """A look at the store from outside its transactions."""
 
+    def scrub(self) -> bool:
+        """Leave nothing in the database's files of what was deleted; whether that could be seen to."""
+
     def close(self) -> None:
         """Close every connection."""
 

@@ -8,9 +8,10 @@ from ssl import DER_cert_to_PEM_cert
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, insert, or_, select, true
 
+from mutua.ca.hierarchy import AuthorityState
 from mutua.pki.crl import RevocationReason
 from mutua.pki.profiles import ISSUING_CA, OCSP, ROOT
-from mutua.store.schema import certificates, revocations, sightings
+from mutua.store.schema import authorities, certificates, revocations, sightings
 
 MIN_PREFIX = 6
 """Characters of a thumbprint or serial that may stand for the whole."""
@@ -50,6 +51,7 @@ class CertificateRecord:
         shard: the part of its CA's CRL that covers it; ``None`` for the whole.
         supersedes: the id of the certificate it renews, or ``None``.
         superseded: whether it has itself been renewed.
+        retired: whether its CA is trusted no more.
         revoked_at: UTC, or ``None``.
         reason: why it was revoked, or ``None``.
         invalid_since: when its key is thought to have been lost, UTC, or ``None``.
@@ -70,6 +72,7 @@ class CertificateRecord:
     shard: int | None = None
     supersedes: int | None = None
     superseded: bool = False
+    retired: bool = False
     revoked_at: datetime | None = None
     reason: str | None = None
     invalid_since: datetime | None = None
@@ -77,7 +80,7 @@ class CertificateRecord:
 
     def state(self, now: datetime) -> CertificateState:
         """What it is worth at ``now``."""
-        if self.revoked_at is not None and self.reason != HOLD:
+        if self.retired or (self.revoked_at is not None and self.reason != HOLD):
             return CertificateState.REVOKED
         if now > self.not_after:
             return CertificateState.EXPIRED
@@ -203,6 +206,7 @@ def count_valid(connection: Connection, limits: Mapping[str, int], now: datetime
             certificates.c.not_after >= now,
             unrevoked,
             ~_renewed(),
+            ~_retired(),
             ~exists().where(later),
         )
         counted[client] = connection.execute(
@@ -211,7 +215,7 @@ def count_valid(connection: Connection, limits: Mapping[str, int], now: datetime
     return counted
 
 
-def in_use(connection: Connection, authorities: Collection[str], now: datetime) -> int:
+def in_use(connection: Connection, issuers: Collection[str], now: datetime) -> int:
     """How many certificates of servers and clients below these CAs are good and may be in use.
 
     One whose successor has been seen is not any more: whoever held it has moved on.
@@ -221,7 +225,7 @@ def in_use(connection: Connection, authorities: Collection[str], now: datetime) 
         _successors.c.supersedes == certificates.c.id, sightings.c.certificate == _successors.c.id
     )
     query = select(func.count()).where(
-        certificates.c.authority.in_(authorities),
+        certificates.c.authority.in_(issuers),
         certificates.c.profile.not_in(_OUR_OWN),
         certificates.c.not_after >= now,
         unrevoked,
@@ -254,14 +258,15 @@ def _selected(selection: Selection) -> ColumnElement[bool]:
         wanted += [columns.not_after >= now, columns.not_after < selection.expiring_before]
     if selection.name is not None:
         wanted.append(columns.names.contains(selection.name, autoescape=True))
-    revoked = and_(revocations.c.certificate.is_not(None), revocations.c.reason != HOLD)
-    held, live = revocations.c.reason == HOLD, columns.not_after >= now
-    unmarked = and_(revocations.c.certificate.is_(None), live)
+    trusted = ~_retired()
+    revoked = or_(and_(revocations.c.certificate.is_not(None), revocations.c.reason != HOLD), _retired())
+    held, live = and_(revocations.c.reason == HOLD, trusted), columns.not_after >= now
+    unmarked = and_(revocations.c.certificate.is_(None), trusted, live)
     match selection.state:
         case CertificateState.REVOKED:
             wanted.append(revoked)
         case CertificateState.EXPIRED:
-            wanted += [columns.not_after < now, or_(revocations.c.certificate.is_(None), held)]
+            wanted += [columns.not_after < now, or_(revocations.c.certificate.is_(None), held), trusted]
         case CertificateState.ON_HOLD:
             wanted += [held, live]
         case CertificateState.SUPERSEDED:
@@ -275,10 +280,18 @@ def _renewed() -> ColumnElement[bool]:
     return exists().where(_successors.c.supersedes == certificates.c.id)
 
 
+def _retired() -> ColumnElement[bool]:
+    """Below a CA that is trusted no more."""
+    return certificates.c.authority.in_(
+        select(authorities.c.id).where(authorities.c.state == AuthorityState.RETIRED.value)
+    )
+
+
 def _records() -> Select[tuple[object, ...]]:
     return select(
         *certificates.c,
         _renewed().label("superseded"),
+        _retired().label("retired"),
         revocations.c.revoked_at,
         revocations.c.reason,
         revocations.c.invalid_since,
@@ -288,5 +301,5 @@ def _records() -> Select[tuple[object, ...]]:
 def _record(row: Row[tuple[object, ...]]) -> CertificateRecord:
     values = dict(row._mapping)  # noqa: SLF001 -- the public way to a row's names, in spite of its underscore
     values["names"] = tuple(values["names"].splitlines())
-    values["superseded"] = bool(values["superseded"])
+    values["superseded"], values["retired"] = bool(values["superseded"]), bool(values["retired"])
     return CertificateRecord(**values)

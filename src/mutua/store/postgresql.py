@@ -129,6 +129,10 @@ class PostgresqlDatabase:
         """A look at the store from outside its transactions."""
         return PostgresqlFeed(self.connect, self.explain)
 
+    def scrub(self) -> bool:
+        """Only the server's own tools can: what was deleted stays until VACUUM, and in its journal after that."""
+        return False
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()

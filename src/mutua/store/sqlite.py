@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,13 @@ class SqliteDatabase:
     def feed(self) -> "SqliteFeed":
         """A look at the store from outside its transactions."""
         return SqliteFeed(self.path)
+
+    def scrub(self) -> bool:
+        """Empty the journal, once everything in it is in the file, which keeps nothing that was deleted."""
+        with suppress(sqlite3.Error, UnreadableStore), closing(self._file.connect()) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        return False
 
     def close(self) -> None:
         """Close every connection."""

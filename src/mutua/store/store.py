@@ -156,6 +156,14 @@ class Store:
         """A look at the store from outside its transactions; its caller closes it."""
         return self._database.feed()
 
+    def scrub(self) -> bool:
+        """Leave nothing in the database's files of what was deleted.
+
+        Returns:
+            Whether that could be seen to: not on PostgreSQL, nor while somebody reads for long.
+        """
+        return self._database.scrub()
+
     def close(self) -> None:
         """Close every connection."""
         self._database.close()

@@ -15,7 +15,7 @@ except ImportError as error:
 
 from mutua.home.home import Home
 from mutua.home.upkeep import Upkeep
-from mutua.inbound.listening import bind
+from mutua.inbound.listening import bind, ended_by_sigterm
 from mutua.web.revocation import Revocation
 
 BACKLOG = 2048
@@ -85,7 +85,7 @@ def serve_revocation(
         MissingPassphrase, WrongPassphrase: nothing could be signed.
     """
     home.keys.of(home.hierarchy.issuing)  # fails now instead of in the night
-    with bind(host, port) as listener, closing(Upkeep(home.path)) as upkeep:
+    with ended_by_sigterm(), bind(host, port) as listener, closing(Upkeep(home.path)) as upkeep:
         upkeep.start()
         config = uvicorn.Config(
             Revocation(home).application(),

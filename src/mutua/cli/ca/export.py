@@ -33,6 +33,9 @@ def export(home: Home, name: str | None, key: str | None, out: str | None) -> No
             raise InvalidInput("--key needs --out, and no other name", hint=f"mutua ca export --key {key} --out FILE")
         record = home.keys.export(key, Path(out))
         data(f"the key of {record.id} is in {out} and no longer in the home")
+        if home.settings.store is not None:
+            talk("note:  PostgreSQL keeps what was deleted for a while, in its tables until VACUUM FULL authorities")
+            talk("       and in its journal and backups after that. It is sealed there too")
         talk("note:  it is sealed: keep the passphrase apart from it, and both where they are found again")
         talk(f"next:  mutua ca import --key {record.id} {out}, when it is needed")
         return

@@ -1,6 +1,7 @@
 """``mutua ca passphrase``."""
 
 import os
+import sys
 
 import click
 
@@ -27,12 +28,16 @@ def passphrase(home: Home, new_file: str | None) -> None:
       mutua ca passphrase
       mutua ca passphrase --new-file new.txt
     """
-    fresh = password_from(new_file) or os.fsencode(os.environ.get(NEW_VARIABLE, ""))
-    if not fresh:
-        fresh = os.fsencode(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))
-    if not fresh:
-        raise InvalidInput("the new passphrase is empty", hint="give a longer one")
-    count = home.change_passphrase(fresh)
+    count = home.change_passphrase(_new_passphrase(new_file))
     data(f"{count} keys are sealed under the new passphrase")
     if os.environ.get(VARIABLE) or os.environ.get(f"{VARIABLE}_FILE") or os.environ.get(f"{VARIABLE}_COMMAND"):
         talk(f"next:  put the new passphrase where {VARIABLE}, {VARIABLE}_FILE or {VARIABLE}_COMMAND take it from")
+
+
+def _new_passphrase(path: str | None) -> bytes:
+    given = password_from(path) or os.fsencode(os.environ.get(NEW_VARIABLE, ""))
+    if given:
+        return given
+    if not sys.stdin.isatty():
+        raise InvalidInput("there is no new passphrase", hint=f"give --new-file FILE, or set {NEW_VARIABLE}")
+    return os.fsencode(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))

@@ -13,7 +13,7 @@ from mutua.home.home import CA_FILE, Home
 @home_option
 @json_option
 def rotate(home: Home, name: str | None, *, as_json: bool) -> None:
-    """Make the next issuing CA; the one before stays trusted. Without NAME, the newest that signs is followed up.
+    """Make the next issuing CA; the one before stays trusted. Without NAME it is the one that issues in general.
 
     The bundle ca.pem holds both from now on. Send it to whoever trusts you, renew what the old CA issued, and retire
     the old one when nothing of it is in use any more.

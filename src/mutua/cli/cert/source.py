@@ -26,7 +26,6 @@ from mutua.pki.contents import CertificateContent, Content, Pkcs7Content, Pkcs12
 from mutua.pki.keys import PrivateKey
 from mutua.pki.pem import looks_like_pem, pem_blocks
 from mutua.pki.pkcs12 import looks_like_pkcs12
-from mutua.store.authorities import AuthorityRecord
 from mutua.tls.files import read_file
 from mutua.tls.identity import Identity
 
@@ -89,21 +88,11 @@ def _from_inventory(text: str, folder: Path) -> Source:
                 f"{text[:80]!r} is no identity of the home, no file, and no certificate of the inventory",
                 hint=error.hint,
             ) from None
-        above = _above(record.authority, home.hierarchy.everyone())
+        above = home.authority.issuing.above(home.hierarchy.get(record.authority))
         holder = next((name for name in home.identities.names() if _holds(home, name, record.thumbprint)), None)
         ca = home.trust.anchors
     chain = (read_certificate(record.der), *above)
     return Source(f"certificate-{record.thumbprint[:8]}", chain, None, ca, holder, of_inventory=True)
-
-
-def _above(authority: str, everyone: Sequence[AuthorityRecord]) -> tuple[x509.Certificate, ...]:
-    """A CA's certificate and those above it, without the root."""
-    known = {each.id: each for each in everyone}
-    chain, at = [], known.get(authority)
-    while at is not None and at.certificate.subject != at.certificate.issuer:
-        chain.append(at.certificate)
-        at = known.get(at.parent) if at.parent is not None else None
-    return tuple(chain)
 
 
 def _holds(home: Home, name: str, thumbprint: str) -> bool:
