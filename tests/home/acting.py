@@ -39,7 +39,7 @@ PAUSED = "paused"
 PEACEFUL = {"issue": 6, "request": 6, "renew": 6, "revoke": 5, "hold": 3, "release": 3}
 """How often each act is done, where it can be: those that several may do in a home at the same time."""
 
-LIVELY = PEACEFUL | {"suspend": 2, "resume": 2, "reseal": 5, "export": 3, "restore": 12, "rotate": 1, "retire": 1}
+LIVELY = PEACEFUL | {"suspend": 2, "resume": 2, "reseal": 5, "export": 3, "restore": 12, "rotate": 2, "retire": 2}
 """The same with those that change what everybody works with."""
 
 MOST_SUPERSEDED = 3

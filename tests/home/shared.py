@@ -10,6 +10,11 @@ from tests.conftest import CHEAP_SEALING
 from tests.home.acting import CLIENTS, PAUSED
 from tests.postgresql import Cluster, running_cluster
 
+PARTS = """
+revocation_url = "http://pki.acme.example"
+crl_shards = 3
+"""
+
 POLICY = """
 [policy.client]
 names = ["{client}", "*.{client}.example"]
@@ -32,7 +37,10 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def shared(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A home with the clients of ``tests.home.acting``, who may have as many certificates as they like."""
+    """A home with the clients of ``tests.home.acting``, who may have as many certificates as they like.
+
+    On PostgreSQL its CRLs are cut into parts.
+    """
     if database == "sqlite":
         yield make_shared(tmp_path / "shared")
         return
@@ -46,5 +54,5 @@ def make_shared(folder: Path, store: str | None = None) -> Path:
         for name in (*CLIENTS, PAUSED):
             home.clients.add(name)
     with (folder / "mutua.toml").open("a", encoding="utf-8") as settings:
-        settings.write(POLICY)
+        settings.write(POLICY if store is None else PARTS + POLICY)
     return folder

@@ -10,6 +10,9 @@ from mutua.errors import AuthorityInUse
 from mutua.home.issuing import Order
 from mutua.pki.profiles import OCSP
 from mutua.pki.randomness import generate_key, new_serial
+from mutua.pki.requests import read_request, write_request
+from mutua.pki.statements import write_statement
+from mutua.pki.thumbprints import x5t_s256
 
 
 def refused(home: Home, identity: str = "woovi") -> bool:
@@ -60,3 +63,32 @@ def test_a_clients_certificate_keeps_its_ca_from_being_retired(home: Home) -> No
 
     with pytest.raises(AuthorityInUse, match="1 certificates below"):
         home.hierarchy.retire("partners")
+
+
+def test_clients_of_a_revoked_ca_do_not_get_in(home: Home) -> None:
+    home.hierarchy.rotate("issuing-1")
+    (ca,) = [each for each in home.authority.certificates(profile="issuing-ca") if "Issuing CA 1" in each.subject]
+    home.revocation.revoke(ca.thumbprint, reason="ca_compromise")
+    assert refused(home)
+
+    home.identities.save("woovi", home.authority.issue_client("woovi"), replace=True)
+    assert not refused(home)
+
+
+def test_a_servers_certificate_that_was_renewed_keeps_its_ca_no_more(home: Home) -> None:
+    home.hierarchy.add("servers", purpose=Purpose.SERVER)
+    old = home.authority.issue_server("api.acme.example")
+    home.hierarchy.rotate("servers")
+    with pytest.raises(AuthorityInUse):
+        home.hierarchy.retire("servers")
+
+    request = write_request(old.key, ())
+    statement = write_statement(
+        old.key,
+        old.certificate,
+        read_request(request).der,
+        now=home.now(),
+        audience=x5t_s256(home.hierarchy.get("servers").certificate),
+    )
+    home.renewal.by_statement(statement)
+    assert home.hierarchy.retire("servers").state == "retired"

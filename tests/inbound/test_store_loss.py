@@ -55,7 +55,7 @@ def test_known_clients_go_on_for_a_while_then_nobody_and_it_recovers_by_itself(
 
         backup.replace(home.path / STORE_FILE)
         until(lambda: connection.get() == 200)
-        assert "the store is back" in serving.talk
+        until(lambda: "the store is back" in serving.talk)
 
 
 def test_a_store_replaced_by_another_is_followed(home: Home, serve: Callable[..., Serving], tmp_path: Path) -> None:

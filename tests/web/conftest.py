@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,17 @@ def publish(home: Home) -> Iterator[Callable[..., Publishing]]:
     yield start
     for each in started:
         each.stop()
+
+
+@pytest.fixture(scope="module")
+def standing(home_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publishing]:
+    """A server for all tests of a module that only read."""
+    folder = tmp_path_factory.mktemp("standing") / "home"
+    shutil.copytree(home_template, folder, symlinks=True)
+    with Home.open(folder) as opened:
+        server = Publishing.start(opened)
+        yield server
+        server.stop()
 
 
 @pytest.fixture

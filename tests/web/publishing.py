@@ -34,7 +34,8 @@ class Reply:
 class Publishing:
     """A running server. ``talk`` is what it says on stderr."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, home: Home, process: "subprocess.Popen[str]") -> None:
+        self.home = home
         self.process = process
         self.port = 0
         self.talk: list[str] = []
@@ -45,7 +46,7 @@ class Publishing:
     @classmethod
     def start(cls, home: Home, *arguments: str, command: list[str] | None = None, port: int = 0) -> Self:
         whole = [*(command or SERVE), "--home", str(home.path), "--port", str(port), *arguments]
-        made = cls(subprocess.Popen(whole, cwd=ROOT, stderr=subprocess.PIPE, text=True))
+        made = cls(home, subprocess.Popen(whole, cwd=ROOT, stderr=subprocess.PIPE, text=True))
         found = made._ready.get(timeout=PATIENCE_SECONDS)
         if found is None:
             made.stop()

@@ -34,7 +34,7 @@ def draft_end_entity(
         names: for the SubjectAltName, 1 to 100; duplicates are dropped.
         public_key: the key to certify.
         issuer: the issuing CA. The certificate never outlives it.
-        serial: 128 random bits.
+        serial: of 128 bits; see ``mutua.pki.randomness``.
         now: UTC.
         common_name: the subject; the first name where nothing is given.
         lifetime: from ``now``; the profile's own when not given.

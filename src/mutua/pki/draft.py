@@ -58,7 +58,7 @@ class Draft:
         names: the SubjectAltName entries, in order; a CA has none.
         public_key: the key to certify.
         issuer: the CA that will sign; ``None`` for a self-signed root.
-        serial: 128 random bits.
+        serial: of 128 bits; see ``mutua.pki.randomness``.
         not_before, not_after: UTC, whole seconds.
         constraints: of a CA; ``None`` for the end of a chain.
         pointers: where its state is published, if it is.

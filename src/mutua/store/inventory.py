@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 
 from mutua.ca.hierarchy import AuthorityState
 from mutua.pki.crl import RevocationReason
-from mutua.pki.profiles import ISSUING_CA, OCSP, ROOT
+from mutua.pki.profiles import ISSUING_CA, OCSP, ROOT, SERVER
 from mutua.store.schema import authorities, certificates, revocations, sightings
 
 MIN_PREFIX = 6
@@ -218,11 +218,13 @@ def count_valid(connection: Connection, limits: Mapping[str, int], now: datetime
 def in_use(connection: Connection, issuers: Collection[str], now: datetime) -> int:
     """How many certificates of servers and clients below these CAs are good and may be in use.
 
-    One whose successor has been seen is not any more: whoever held it has moved on.
+    One whose successor has been seen is not any more: whoever held it has moved on. A server's certificate is seen by
+    no door of ours, and its successor stands for that.
     """
     unrevoked = ~exists().where(revocations.c.certificate == certificates.c.id)
+    seen = exists().where(sightings.c.certificate == _successors.c.id)
     moved_on = exists().where(
-        _successors.c.supersedes == certificates.c.id, sightings.c.certificate == _successors.c.id
+        _successors.c.supersedes == certificates.c.id, or_(certificates.c.profile == SERVER.name, seen)
     )
     query = select(func.count()).where(
         certificates.c.authority.in_(issuers),

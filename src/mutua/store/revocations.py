@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from mutua.ca.hierarchy import AuthorityState
 from mutua.pki.crl import Revocation
+from mutua.pki.thumbprints import x5t_s256
 from mutua.store.inventory import CertificateRecord
 from mutua.store.schema import authorities, certificates, crls, revocations
+
+_CERTIFICATES = select(authorities.c.id, authorities.c.certificate)
 
 
 class RevokedCertificate(NamedTuple):
@@ -52,7 +55,7 @@ def remove(connection: Connection, record: CertificateRecord, *, event: int) -> 
 
 
 def thumbprints(connection: Connection) -> list[str]:
-    """The x5t#S256 of every certificate that is refused: revoked, on hold, or a client's below a retired CA.
+    """The x5t#S256 of every certificate that is refused: revoked, on hold, or a client's below a CA that is so itself.
 
     The last are not left to the handshake: with the CA's certificate sent along they lead to the root as before, and
     connections that are open have it behind them.
@@ -66,8 +69,16 @@ def thumbprints(connection: Connection) -> list[str]:
 
 
 def _retired(connection: Connection) -> list[str]:
-    """The CAs that are trusted no more, and every CA below one."""
-    above = select(authorities.c.id).where(authorities.c.state == AuthorityState.RETIRED.value).cte(recursive=True)
+    """The CAs that are trusted no more, for they are retired or revoked, and every CA below one."""
+    known = {x5t_s256(der): identifier for identifier, der in connection.execute(_CERTIFICATES)}
+    taken_back = (
+        select(certificates.c.thumbprint)
+        .join(revocations, revocations.c.certificate == certificates.c.id)
+        .where(certificates.c.thumbprint.in_(known))
+    )
+    revoked = [known[thumbprint] for thumbprint in connection.execute(taken_back).scalars()]
+    lost = or_(authorities.c.state == AuthorityState.RETIRED.value, authorities.c.id.in_(revoked))
+    above = select(authorities.c.id).where(lost).cte(recursive=True)
     below = above.union(select(authorities.c.id).join(above, authorities.c.parent == above.c.id))
     return list(connection.execute(select(below.c.id)).scalars())
 

@@ -22,7 +22,7 @@ def record_facts(record: CertificateRecord, home: Home) -> list[tuple[str, str]]
         ("issued by", record.authority),
         ("from", day(record.not_before)),
         ("until", day(record.not_after)),
-        ("state", record.state(home.now()).value),
+        ("state", record.state(home.now()).value + (", since its CA is retired" if record.retired else "")),
     ]
 
 

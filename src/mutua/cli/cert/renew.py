@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from mutua.cli.options import home_option, json_option, key_type_option
+from mutua.cli.options import home_option, json_option
 from mutua.cli.output import data, day, facts, json_data, printable, talk
 from mutua.errors import AlreadyExists, InvalidInput, RefusedRenewal
 from mutua.home.files import PUBLIC_FILE, write_file
 from mutua.home.home import Home
-from mutua.pki.keys import KeyType, write_private_key
+from mutua.pki.keys import KeyType, key_type_of, write_private_key
 from mutua.pki.randomness import generate_key
 from mutua.pki.requests import read_request, write_request
 from mutua.pki.thumbprints import x5t_s256
@@ -25,7 +25,11 @@ from mutua.tls.identity import Identity
 @click.option("--ask", metavar="FILE", help="Write a statement for another authority instead of renewing here.")
 @click.option("--new-key", metavar="FILE", help="With --ask: where the new key goes.")
 @click.option("--out", metavar="FILE", help="With --statement: write the chain there instead of to stdout.")
-@key_type_option
+@click.option(
+    "--key-type",
+    type=click.Choice([kind.value for kind in KeyType]),
+    help="The kind of the new key; that of the old one when not given.",
+)
 @home_option
 @json_option
 def renew(
@@ -35,14 +39,15 @@ def renew(
     ask: str | None,
     new_key: str | None,
     out: str | None,
-    key_type: KeyType,
+    key_type: str | None,
     *,
     same_key: bool,
     as_json: bool,
 ) -> None:
     """Renew a certificate: same names, client, profile and lifetime, and a new key unless --same-key is given.
 
-    IDENTITY is one of the home's, and is replaced in one step. The old certificate goes on working for its grace time.
+    IDENTITY is one of the home's, and is replaced in one step. The old certificate works until its own end, or with
+    revoke_superseded in mutua.toml until its grace time is over.
     A partner whose key is elsewhere sends a statement, signed with the old key; --ask makes one.
 
     \b
@@ -60,13 +65,18 @@ def renew(
     assert identity is not None
     path = home.identities.find(identity)
     current = Identity.load(path)
-    key = current.key if same_key else generate_key(key_type)
+    kind = key_type_of(current.key.public_key()) if key_type is None else KeyType(key_type)
+    key = current.key if same_key else generate_key(kind)
     text = _statement(home, current, write_request(key, ()))
     if ask is not None:
         if not same_key and new_key is None:
             raise InvalidInput("a new key has to go somewhere", hint="give --new-key FILE, or --same-key")
         _write_for_others(ask, text, None if same_key else new_key, write_private_key(key))
         return
+    if path.parent != home.identities.folder:
+        raise InvalidInput(
+            f"{identity!r} is no identity of the home", hint="give --ask FILE to have it renewed where its CA is"
+        )
     signed = home.renewal.by_statement(text)
     fresh = Identity(key, signed.chain)
     folder = home.identities.save(path.name, fresh, replace=True)
