@@ -24,7 +24,7 @@ from tests.serving import ROOT
 
 pytestmark = pytest.mark.soak
 
-MOST_LINES = 16
+MOST_LINES = 12
 MOST_WORK = 1_000_000
 KILLS_IN_A_ROW = 5
 

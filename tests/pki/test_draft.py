@@ -54,7 +54,7 @@ def test_basic_constraints_bound_the_path(kind: KeyType) -> None:
         for name, certificate in chain_of(kind).items()
     }
     assert constraints == {
-        "root": x509.BasicConstraints(ca=True, path_length=1),
+        "root": x509.BasicConstraints(ca=True, path_length=2),
         "issuing-ca": x509.BasicConstraints(ca=True, path_length=0),
         "server": x509.BasicConstraints(ca=False, path_length=None),
         "client": x509.BasicConstraints(ca=False, path_length=None),

@@ -62,10 +62,19 @@ def test_it_listens_on_ipv6_too(publish: Publish) -> None:
 
 @pytest.mark.parametrize(
     ("environment", "said"),
-    [({"MUTUA_PASSPHRASE": "wrong"}, "passphrase"), ({"MUTUA_PASSPHRASE_COMMAND": "false"}, "ended with 1")],
+    [
+        ({"MUTUA_PASSPHRASE": "wrong", "MUTUA_PKCS11_PIN": "wrong"}, {"passphrase", "PIN"}),
+        (
+            {"MUTUA_PASSPHRASE_COMMAND": "false", "MUTUA_PKCS11_PIN": "", "MUTUA_PKCS11_PIN_COMMAND": "false"},
+            {"ended with 1"},
+        ),
+    ],
 )
-def test_without_the_passphrase_it_does_not_start(home: Home, environment: dict[str, str], said: str) -> None:
-    assert said in refused(home, "--port", "0", **environment)
+def test_without_the_passphrase_or_the_pin_it_does_not_start(
+    home: Home, environment: dict[str, str], said: set[str]
+) -> None:
+    told = refused(home, "--port", "0", **environment)
+    assert any(each in told for each in said)
 
 
 def test_where_another_listens_it_does_not_start(home: Home) -> None:

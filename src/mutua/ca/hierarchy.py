@@ -17,7 +17,9 @@ from mutua.pki.keys import PublicKey
 from mutua.pki.names import DnsName, IpName, parse_name
 from mutua.pki.profiles import ISSUING_CA, ROOT
 
-ROOT_PATH_LENGTH = 1
+ROOT_PATH_LENGTH = 2
+"""Issuing CAs, and between them and the root one that has others below it, such as one for all partners."""
+
 ISSUING_PATH_LENGTH = 0
 
 MAX_ID = 63
@@ -73,11 +75,15 @@ def accepted_authority_id(text: str) -> str:
 def next_id(current: str, taken: Iterable[str]) -> str:
     """What the CA after ``current`` is called: ``issuing-2`` after ``issuing-1``, ``partner-2`` after ``partner``."""
     stem, number = numbered(current)
-    suffixes = (f"-{following}" for following in count(number + 1))
-    # A long name gives way to its number.
-    names = (stem[: MAX_ID - len(suffix)].rstrip("-") + suffix for suffix in suffixes)
     used = set(taken)
-    return next(name for name in names if name not in used)
+    return next(name for name in (_with_number(stem, each) for each in count(number + 1)) if name not in used)
+
+
+def _with_number(stem: str, number: int) -> str:
+    suffix = f"-{number}"
+    if len(stem) + len(suffix) > MAX_ID:
+        stem = stem[: MAX_ID - len(suffix)].rstrip("-")
+    return stem + suffix
 
 
 def numbered(authority: str) -> tuple[str, int]:
@@ -194,7 +200,7 @@ def _subtree(text: str) -> x509.GeneralName:
     except (ValueError, InvalidName):
         name = None
     match name:
-        case IpName(value=address):
+        case IpName(value=address) if "@" not in text:
             return x509.IPAddress(ipaddress.ip_network(address))
         case DnsName(value=domain) if "*" not in domain:
             return x509.RFC822Name(domain) if text.startswith("@") else x509.DNSName(domain)

@@ -6,6 +6,7 @@ PEM, as nginx's ``ssl_crl`` and haproxy's ``crl-file`` want them; there is none 
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -84,30 +85,34 @@ class Crls:
         Raises:
             DiskFull, UnreadableFile: they are in the store, and their files lag behind.
         """
-        due, made = self.due(), []
-        changed = self._withdraw(due)
-        for authority, shard in due:
-            if (authority.id, shard) in changed or not self._is_due(self.find(authority.id, shard)):
-                continue  # withdrawn, or made by another process while this one made those before it
+        due = self.due()
+        withdrawn = self._withdraw(due)
+        made = self._make((each for each in due if (each[0].id, each[1]) not in withdrawn), only_if_due=True)
+        if made or withdrawn:
+            self.write_files({*withdrawn, *((each.authority, each.shard) for each in made)})
+        return made
+
+    def publish_all(self) -> None:
+        """Make every CRL anew, due or not; otherwise as ``publish_due``."""
+        published = self.everything()
+        everyone = self._home.hierarchy.everyone()
+        self._make((each, shard) for each in everyone for shard in sorted(self._shards(each, published)))
+        self.write_files()
+
+    def _make(self, wanted: "Iterable[tuple[AuthorityRecord, int]]", *, only_if_due: bool = False) -> list[CrlRecord]:
+        made = []
+        for authority, shard in wanted:
+            if only_if_due and not self._is_due(self.find(authority.id, shard)):
+                continue  # another process has made it while this one made those before it
             try:
                 made.append(self.publish(authority, shard))
             except MutuaError as error:
                 if authority.id not in self._complained:
                     self._complained.add(authority.id)
-                    log.warning("the CRL of %s is due and cannot be made here: %s", authority.id, error)
+                    log.warning("the CRL of %s cannot be made here: %s", authority.id, error)
             else:
                 self._complained.discard(authority.id)
-                changed.add((authority.id, shard))
-        if changed:
-            self.write_files(changed)
         return made
-
-    def publish_all(self) -> None:
-        """Make every CRL anew, due or not."""
-        for authority in self._home.hierarchy.everyone():
-            for shard in sorted(self._shards(authority, self.everything())):
-                self.publish(authority, shard)
-        self.write_files()
 
     def publish(self, authority: AuthorityRecord, shard: int = WHOLE, *, life: timedelta | None = None) -> CrlRecord:
         """Make one CRL anew, now.
@@ -278,10 +283,7 @@ class Crls:
             self._home.record(
                 connection, self._home.event("crl.published", f"{record.authority}/{record.shard}", facts)
             )
-            stored = CrlRecord(
-                **{name: getattr(record, name) for name in CrlRecord.__slots__ if name != "touched"},
-                touched=current.touched if current else 0,
-            )
+            stored = replace(record, touched=current.touched if current else 0)
             crls.put(connection, stored, der)
         return stored
 

@@ -153,7 +153,7 @@ class Hierarchy:
         everyone = self.everyone()
         parent = next(each for each in everyone if each.id == old.parent)
         successor = self._draw_up(
-            next_id(old.id, (each.id for each in everyone)),
+            self._next_id(old.id, {each.id for each in everyone}),
             self._signer(parent.id, parent, old.purpose),
             old.purpose,
             constraints_in(old.certificate),
@@ -220,6 +220,11 @@ class Hierarchy:
     def issuer_of(self, certificate: x509.Certificate) -> AuthorityRecord | None:
         """The CA of this home that signed a certificate, if one did."""
         return next((each for each in self.everyone() if issued_by(certificate, each.certificate)), None)
+
+    def _next_id(self, current: str, taken: set[str]) -> str:
+        while not self._home.keys.is_free(name := next_id(current, taken)):
+            taken.add(name)
+        return name
 
     def _store(self, record: AuthorityRecord, *, supersedes: str | None = None) -> AuthorityRecord:
         with self._home.store.write() as connection:

@@ -192,6 +192,16 @@ class Home:
             raise
         return home
 
+    def another(self, actor: str) -> "Home":
+        """The same home with a store of its own, for a thread that acts under its own name.
+
+        Args:
+            actor: who is named in the audit trail.
+        """
+        made = Home(self.path, self.settings, Store.open(self.settings.store or self.path / STORE_FILE), actor, None)
+        made._sealer, made._sealer_given = self._sealer, self._sealer_given
+        return made
+
     @property
     def sealer(self) -> Sealer:
         """Unseals the CA keys; asks for the passphrase on first use, so that serving never needs it."""

@@ -56,6 +56,10 @@ class Keys:
         self._loaded[authority, stored] = key
         return key, stored
 
+    def is_free(self, authority: str) -> bool:
+        """Whether a key can be made for a CA of that name: a token may have one whose CA never came to be."""
+        return self._home.settings.pkcs11 is None or not self._home.token.has(authority)
+
     def seal(self, authority: str, key: PrivateKey) -> str:
         """Seal a key that was made elsewhere, under the passphrase of those that are here.
 

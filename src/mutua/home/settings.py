@@ -150,11 +150,12 @@ def settings_text(name: str, *, store: str | None = None, token: TokenSettings |
     text = _TEMPLATE.format(name=_quoted(name))
     if store is not None:
         text += f"\n# The database that every machine of this authority shares.\nstore = {_quoted(store)}\n"
-    text += _REVOCATION
     if token is not None:
-        text += "\n# The CA keys are in this token and never leave it.\n[pkcs11]\n"
-        text += f"module = {_quoted(str(token.module))}\ntoken = {_quoted(token.token)}\n"
-    return text
+        # On one line: what is written below a table would belong to it.
+        module, label = _quoted(str(token.module)), _quoted(token.token)
+        text += "\n# The CA keys are in this token and never leave it.\n"
+        text += f"pkcs11 = {{ module = {module}, token = {label} }}\n"
+    return text + _REVOCATION
 
 
 def _quoted(text: str) -> str:

@@ -37,12 +37,12 @@ class Upkeep:
     """Keeps a home in order while a process runs.
 
     Args:
-        path: of the home; a home of its own is opened, on a thread of its own.
+        home: which, or its path; it is opened once more, for a thread of its own.
         sighted: tells which certificates a door has seen since it was last asked, by x5t#S256, and when.
     """
 
-    def __init__(self, path: Path, sighted: Callable[[], Mapping[str, datetime]] = dict) -> None:
-        self._home = Home.open(path, actor="upkeep")
+    def __init__(self, home: Home | Path, sighted: Callable[[], Mapping[str, datetime]] = dict) -> None:
+        self._home = home.another("upkeep") if isinstance(home, Home) else Home.open(home, actor="upkeep")
         self._feed = self._home.store.feed()
         self._written: dict[tuple[str, int], int] = {}
         self._sighted = sighted

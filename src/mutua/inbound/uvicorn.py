@@ -232,7 +232,7 @@ def serve(
         ended_by_sigterm(),
         bind(host, port) as listener,
         closing(LiveGate(home)) as gate,
-        closing(Upkeep(home.path, gate.sighted)) as upkeep,
+        closing(Upkeep(home, gate.sighted)) as upkeep,
     ):
         source = _source(home, identity)
         upkeep.start()

@@ -85,7 +85,7 @@ def serve_revocation(
         MissingPassphrase, WrongPassphrase: nothing could be signed.
     """
     home.keys.of(home.hierarchy.issuing)  # fails now instead of in the night
-    with ended_by_sigterm(), bind(host, port) as listener, closing(Upkeep(home.path)) as upkeep:
+    with ended_by_sigterm(), bind(host, port) as listener, closing(Upkeep(home)) as upkeep:
         upkeep.start()
         config = uvicorn.Config(
             Revocation(home).application(),

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from mutua.cli.exits import ExitCode
 from mutua.cli.options import home_option, json_option
 from mutua.cli.output import day, json_data, table, talk
 from mutua.home.home import Home
@@ -15,10 +16,11 @@ from mutua.home.home import Home
 @click.option("--bundle", is_flag=True, help="Print every CRL in PEM instead, for nginx or haproxy.")
 @home_option
 @json_option
-def crl(home: Home, *, renew: bool, everything: bool, bundle: bool, as_json: bool) -> None:
+def crl(home: Home, *, renew: bool, everything: bool, bundle: bool, as_json: bool) -> ExitCode:
     """Show the revocation lists, or make them anew.
 
     They are made anew by themselves on every revocation, and at half their life by any process of mutua that runs.
+    The exit code of --renew is 1 where one is due and could not be made.
 
     \b
     Examples:
@@ -28,12 +30,14 @@ def crl(home: Home, *, renew: bool, everything: bool, bundle: bool, as_json: boo
     """
     if renew:
         home.crls.publish_all() if everything else home.crls.publish_due()
+        home.crls.write_files()
+    due = {(authority.id, shard) for authority, shard in home.crls.due()}
+    code = ExitCode.NEGATIVE if renew and due else ExitCode.OK
     if bundle:
         sys.stdout.buffer.write(home.crls.bundle())
         sys.stdout.buffer.flush()
-        return
+        return code
     published = home.crls.everything().values()
-    due = {(authority.id, shard) for authority, shard in home.crls.due()}
     if as_json:
         json_data(
             [
@@ -49,7 +53,7 @@ def crl(home: Home, *, renew: bool, everything: bool, bundle: bool, as_json: boo
                 for each in published
             ]
         )
-        return
+        return code
     table(
         ["CA", "PART", "NUMBER", "MADE", "UNTIL", "FILE"],
         [
@@ -66,3 +70,4 @@ def crl(home: Home, *, renew: bool, everything: bool, bundle: bool, as_json: boo
     )
     for authority, shard in sorted(due):
         talk(f"warning: the CRL of {authority}{f' part {shard}' if shard else ''} is due: mutua ca crl --renew")
+    return code

@@ -7,6 +7,7 @@ import click
 
 from mutua.cli.options import home_option, json_option, lifetime_option
 from mutua.cli.output import data, json_data, printable, talk
+from mutua.errors import InvalidInput
 from mutua.home.files import PUBLIC_FILE, write_file
 from mutua.home.home import Home
 from mutua.home.requests import Signed
@@ -54,6 +55,9 @@ def sign(
       mutua cert sign woovi.csr --client woovi > woovi.pem
       mutua cert sign api.csr --profile server --name api.acme.example
     """
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        # Before anything is signed.
+        raise InvalidInput(f"there is no folder for '{out}'", hint="give an --out in a folder that is there")
     signed = home.requests.sign(
         read_file(request, MAX_REQUEST_BYTES),
         profile=profile,

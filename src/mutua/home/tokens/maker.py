@@ -43,6 +43,14 @@ class TokenKeys:
         uri, public = self._token.make(_encodable(authority), kind)
         return key_in(self._token, uri, public), str(uri)
 
+    def has(self, authority: str) -> bool:
+        """Whether the token has a key of that name, so that no other is made.
+
+        Raises:
+            TokenUnavailable: the token cannot be used. MissingExtra: python-pkcs11 is not installed.
+        """
+        return self._token.has(_encodable(authority))
+
     def load(self, authority: str, stored: str) -> PrivateKey:
         """Find the key of a CA.
 

@@ -69,6 +69,15 @@ class Token:
         self._open: _Open | None = None
         self._refused: bytes | None = None
 
+    def has(self, label: str) -> bool:
+        """Whether a key is called so.
+
+        Raises:
+            TokenUnavailable: the token cannot be used.
+        """
+        with alone(), explained(self._place):
+            return self._retried(lambda opened: _is_taken(opened, label))
+
     def make(self, label: str, kind: KeyType) -> tuple[TokenUri, PublicKey]:
         """Make a key pair in the token, which keeps it: it signs, and cannot be read, wrapped or derived from.
 
@@ -77,7 +86,7 @@ class Token:
         """
         uri = TokenUri(self._place.label, label, os.urandom(IDENTIFIER_BYTES))
         with alone(), explained(self._place):
-            if self._retried(lambda opened: list(opened.session.get_objects({Attribute.LABEL: label}))):
+            if self._retried(lambda opened: _is_taken(opened, label)):
                 hint = f"give each home a token of its own; this one has: {self._place.objects}"
                 raise TokenUnavailable(f"{self._place} has a key {label!r} already", hint=hint)
             # Never retried: the token may have made the key and lost only the answer.
@@ -177,6 +186,10 @@ class Token:
             raise
         except UnicodeDecodeError:
             raise TokenUnavailable("the PIN is not UTF-8", hint=PIN_HINT) from None
+
+
+def _is_taken(opened: _Open, label: str) -> bool:
+    return bool(list(opened.session.get_objects({Attribute.LABEL: label})))
 
 
 def _private(opened: _Open, uri: TokenUri) -> pkcs11.SignMixin:
