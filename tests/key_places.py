@@ -28,6 +28,8 @@ LEFT_OUT = {
     "tests/home/test_meanwhile.py::"
     "test_a_key_is_sealed_under_the_passphrase_that_there_is_when_it_is_stored": _PASSPHRASE,
     "tests/home/test_meanwhile.py::test_a_key_that_is_sealed_anew_while_it_is_exported_stays": _LEAVES,
+    "tests/home/test_keys.py": _LEAVES,
+    "tests/home/test_new_passphrase.py": _PASSPHRASE,
     "tests/home/test_passphrase.py": _PASSPHRASE,
     "tests/home/test_responder.py::test_a_root_that_is_offline_has_others_try_later_and_its_ca_goes_on": _LEAVES,
     "tests/home/test_responder.py::test_an_old_delegate_goes_on_when_the_key_is_gone": _PASSPHRASE,

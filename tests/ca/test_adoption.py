@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mutua.ca.adoption import may_sign_crls, require_adoptable, require_new
+from mutua.ca.adoption import require_adoptable, require_new, shortcomings
 from mutua.ca.hierarchy import Purpose
 from mutua.errors import AuthorityExists, InvalidAuthority
 from tests.pki.crafted import NOW, SHA1_RSA, SHA256_RSA, Made, altered, key_called, make, rsa_key, usage
@@ -101,6 +101,16 @@ def test_a_namesake_and_another_name_for_the_same_key_are_others() -> None:
     require_new(make("Another CA", key=key_called("Legacy CA")).certificate, known)
 
 
-def test_whoever_may_not_sign_lists_is_known() -> None:
-    told = {what: may_sign_crls(made.certificate) for what, made in GOOD.items()}
-    assert [what for what, may in told.items() if not may] == ["one that may not sign lists"]
+def test_what_strict_verifiers_miss_is_known() -> None:
+    told = {what: ", ".join(shortcomings(made.certificate)) for what, made in GOOD.items()}
+    assert {what: missing for what, missing in told.items() if missing} == {
+        "as openssl makes it": "it has no KeyUsage",
+        "without a key identifier": "it has no SubjectKeyIdentifier",
+        "one that may not sign lists": "it may not sign CRLs",
+    }
+    plain = x509.BasicConstraints(ca=True, path_length=None), False
+    bare = make("Bare", make("Old Root"), change={x509.BasicConstraints: plain, x509.AuthorityKeyIdentifier: None})
+    assert [*shortcomings(bare.certificate)] == [
+        "its BasicConstraints are not critical",
+        "it has no AuthorityKeyIdentifier",
+    ]

@@ -9,10 +9,11 @@ import os
 import random
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mutua import Home, Identity
 from mutua.ca.hierarchy import AuthorityState
@@ -28,7 +29,7 @@ from mutua.pki.requests import write_request
 from mutua.pki.statements import write_statement
 from mutua.pki.thumbprints import x5t_s256
 from mutua.store import events
-from mutua.store.inventory import CertificateState
+from mutua.store.inventory import CertificateRecord, CertificateState
 
 CLIENTS = ("ana", "bia", "caio", "davi")
 """Who gets certificates."""
@@ -230,8 +231,12 @@ class Actor:
         return self.dice.choice(self._those(state))
 
     def _those(self, state: CertificateState) -> list[str]:
-        found = (self.home.authority.certificates(client=each, state=state) for each in self.clients)
-        return [record.thumbprint for each in found for record in islice(each, 3)]
+        found: list[str] = []
+        for client in self.clients:
+            records = self.home.authority.certificates(client=client, state=state)
+            with closing(cast("Generator[CertificateRecord]", records)):
+                found += [record.thumbprint for record in islice(records, 3)]
+        return found
 
     def _superseded(self) -> list[str]:
         everyone = self.home.hierarchy.everyone()

@@ -19,8 +19,8 @@ from mutua.errors import (
     UnknownCertificate,
     UnknownClient,
 )
-from mutua.pki.crl import RevocationReason
 from mutua.pki.certificates import write_der
+from mutua.pki.crl import RevocationReason
 from mutua.pki.profiles import CLIENT, SERVER
 from mutua.pki.randomness import generate_key
 from mutua.store.inventory import CertificateState

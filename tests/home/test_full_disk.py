@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,7 +15,7 @@ from mutua.errors import DiskFull
 from mutua.home.home import CA_FILE
 from mutua.home.upkeep import Upkeep
 from tests.conftest import CHEAP_SEALING
-from tests.home.acting import CLIENTS, Actor, Promise
+from tests.home.acting import CLIENTS, Actor
 from tests.home.promises import assert_kept, assert_published, assert_usable, crl_number
 from tests.home.shared import make_shared
 from tests.store.small_disk import MOST_EVENTS, fill_up, grow, small_disk
@@ -40,7 +41,10 @@ def files_of(home: Home) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in home.path.rglob("*") if path.is_file() and "store.db" not in path.name}
 
 
-def until_full(act: Callable[[], Promise]) -> Iterator[Promise]:
+Outcome = TypeVar("Outcome")
+
+
+def until_full(act: Callable[[], Outcome]) -> Iterator[Outcome]:
     """What was promised before there was no room any more."""
     for _ in range(MOST_EVENTS):
         try:
@@ -59,6 +63,8 @@ def test_every_act_on_a_full_disk_says_so_and_loses_nothing(filling: Home, disk:
     promised += until_full(lambda: actor.act("issue"))
     # What is left is too small for an issuance, and may do for the smallest transaction.
     promised += until_full(lambda: actor.act(actor.dice.choice(["suspend", "resume"])))
+    # And a list that replaces another may do with what its own journal has left.
+    list(until_full(home.crls.publish_all))
     before, events = files_of(home), home.audit.verify()
 
     for name in ONE_OF_EACH:

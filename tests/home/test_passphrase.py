@@ -3,16 +3,21 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mutua import Home
-from mutua.errors import MissingPassphrase, MutuaError, UnreadableFile, WrongPassphrase
+from mutua.errors import InvalidInput, MissingPassphrase, MutuaError, UnreadableFile, WrongPassphrase
 from mutua.home.passphrase import (
     COMMAND_VARIABLE,
     FILE_VARIABLE,
     MAX_PASSPHRASE_BYTES,
+    PENDING_FILE,
     VARIABLE,
+    accepted_passphrase,
     find_passphrase,
     passphrase_for_new_home,
+    passphrases,
 )
 from tests.conftest import CHEAP_SEALING
 
@@ -165,3 +170,38 @@ def test_an_authority_that_has_signed_once_does_not_ask_again(home: Home) -> Non
     home.authority.issue_client("woovi")
     shutil.move(home.path / "passphrase", home.path / "away")
     assert home.authority.issue_client("woovi")
+
+
+@pytest.mark.parametrize("passphrase", ["", "x" * MAX_PASSPHRASE_BYTES, "line\n"])
+def test_no_home_is_made_with_a_passphrase_that_no_file_can_hold(tmp_path: Path, passphrase: str) -> None:
+    with pytest.raises(InvalidInput):
+        Home.create(tmp_path / "home", passphrase=passphrase, sealing_cost=CHEAP_SEALING)
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.binary(max_size=40))
+def test_whatever_is_accepted_comes_back_from_a_file(passphrase: bytes) -> None:
+    try:
+        accepted = accepted_passphrase(passphrase)
+    except InvalidInput:
+        assert passphrase == b"" or passphrase.endswith((b"\r", b"\n"))
+        return
+    assert (accepted + b"\n").rstrip(b"\r\n") == passphrase
+
+
+def test_the_one_that_is_about_to_be_is_tried_behind_the_one_that_is(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("old\n")
+    assert list(passphrases(tmp_path)) == [b"old"]
+    (tmp_path / PENDING_FILE).write_text("new\n")
+    assert list(passphrases(tmp_path)) == [b"old", b"new"]
+    (tmp_path / PENDING_FILE).write_text("")
+    assert list(passphrases(tmp_path)) == [b"old"]
+
+
+def test_a_change_that_is_done_while_the_old_one_is_tried_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("old\n")
+    (tmp_path / PENDING_FILE).write_text("new\n")
+    trying = passphrases(tmp_path)
+    assert next(trying) == b"old"
+    (tmp_path / PENDING_FILE).rename(tmp_path / "passphrase")
+    assert list(trying) == [b"new"]

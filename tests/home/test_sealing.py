@@ -103,6 +103,10 @@ def test_a_changed_cost_is_refused(cost: dict[str, int]) -> None:
         {"nonce": "?"},
         {"sealed": ""},
         {"sealed": []},
+        {"n": "1024"},
+        {"n": True},
+        {"r": 8.0},
+        {"more": 1},
     ],
 )
 def test_absurd_parameters_are_refused_without_being_tried(fields: dict[str, Any]) -> None:
@@ -112,6 +116,27 @@ def test_absurd_parameters_are_refused_without_being_tried(fields: dict[str, Any
     with pytest.raises((UnreadableKey, WrongPassphrase)):
         Sealer(b"correct horse").unseal("root", sealed)
     assert peak_kib() - before < 64 * 1024
+
+
+@pytest.mark.parametrize("field", ["sealed", "nonce", "salt"])
+def test_every_bit_of_the_text_counts_too(field: str) -> None:
+    """Base64 leaves bits unused before its padding, which others read as if they were not there."""
+    sealer = Sealer(b"correct horse", CHEAPEST)
+    sealed = sealer.seal("root", generate_key(KeyType.ED25519))
+    text = json.loads(sealed)[field]
+    for place in range(len(text)):
+        for bit in range(7):
+            flipped = text[:place] + chr(ord(text[place]) ^ 1 << bit) + text[place + 1 :]
+            with pytest.raises((UnreadableKey, WrongPassphrase)):
+                sealer.unseal("root", changed(sealed, **{field: flipped}))
+
+
+def test_a_field_that_is_missing_is_missed() -> None:
+    sealed = json.loads(Sealer(b"correct horse", CHEAPEST).seal("root", generate_key(KeyType.ED25519)))
+    for field in sealed:
+        rest = {name: value for name, value in sealed.items() if name != field}
+        with pytest.raises(UnreadableKey):
+            Sealer(b"correct horse").unseal("root", json.dumps(rest))
 
 
 json_values = st.recursive(

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from mutua import Home, Identity
+from mutua.home import renewal
 from mutua.pki.crl import read_crl
 from mutua.store.inventory import CertificateState
 from tests.clock import Clock
@@ -92,3 +93,19 @@ def test_two_processes_at_once_revoke_it_once(home: Home, woovi: Identity, clock
     assert sum(counts) == 10
     revoked = [event.subject for event in home.audit.after(0) if event.kind == "certificate.revoked"]
     assert sorted(revoked) == sorted(each.thumbprint for each in all_of_them)
+
+
+def test_many_are_revoked_in_pages_and_what_is_not_due_is_in_nobodys_way(
+    home: Home, woovi: Identity, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewal, "PAGE", 3)
+    monkeypatch.setattr(renewal, "MAX_REVOKED", 6)
+    # Pages of three: those that stay make up the first, and one of the second.
+    lost = [home.authority.issue_client("woovi") for _ in range(4)]
+    for each in lost:
+        home.revocation.revoke(by_connection(home, each).thumbprint)
+    for each in [home.authority.issue_client("woovi") for _ in range(10)]:
+        by_connection(home, each)
+    clock.move(GRACE * 2)
+    assert [home.renewal.revoke_superseded() for _ in range(3)] == [8, 2, 0]
+    assert {state(home, each) for each in lost} == {CertificateState.SUPERSEDED}

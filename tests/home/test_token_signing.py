@@ -182,7 +182,9 @@ def test_each_hash_and_a_digest_made_before_are_signed(softhsm: SoftHsm, algorit
         modular.public_key().verify(signature, b"data", pkcs1, algorithm)
 
 
-@pytest.mark.parametrize("salt", [padding.PSS.DIGEST_LENGTH, padding.PSS.MAX_LENGTH, 20, 0], ids=["digest", "most", "20", "0"])
+@pytest.mark.parametrize(
+    "salt", [padding.PSS.DIGEST_LENGTH, padding.PSS.MAX_LENGTH, 20, 0], ids=["digest", "most", "20", "0"]
+)
 def test_pss_is_signed_when_asked_for(rsa_key: RsaTokenKey, salt: Any, tmp_path: Path, openssl: Openssl) -> None:
     scheme = padding.PSS(padding.MGF1(hashes.SHA384()), salt)
 

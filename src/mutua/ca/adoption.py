@@ -1,6 +1,6 @@
 """CAs that were made elsewhere: what one must be to be taken in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from cryptography import x509
@@ -9,7 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from mutua.ca.hierarchy import Purpose
 from mutua.errors import AuthorityExists, InvalidAuthority
 from mutua.pki.certificates import may_sign, purposes
-from mutua.pki.chains import WEAK_HASHES, weakness
+from mutua.pki.chains import WEAK_HASHES, extension, issuer_key_identifier, own_key_identifier, weakness
 from mutua.pki.keys import accepted_public_key, public_key_bytes
 from mutua.pki.profiles import CLIENT, SERVER
 
@@ -67,12 +67,24 @@ def require_new(certificate: x509.Certificate, known: Iterable[tuple[str, x509.C
             raise AuthorityExists(f"the CA is here as {identifier!r}", hint=f"mutua ca show {identifier}")
 
 
-def may_sign_crls(certificate: x509.Certificate) -> bool:
-    """Whether others accept a CRL that this CA has signed (RFC 5280 section 6.3.3 step f)."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
-    except x509.ExtensionNotFound:
-        return True
+def shortcomings(certificate: x509.Certificate) -> Iterator[str]:
+    """What a CA's certificate lacks of what RFC 5280 sections 4.2.1.1, 4.2.1.2, 4.2.1.3 and 4.2.1.9 ask of it.
+
+    Verifiers that hold it to that, as OpenSSL does with ``-x509_strict`` and Python from 3.13 on, and as mutua's own
+    servers do, refuse whatever it issues; but for the last, for which they refuse its CRLs.
+    """
+    basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    if not basic.critical:
+        yield "its BasicConstraints are not critical"
+    usage = extension(certificate, x509.KeyUsage)
+    if usage is None:
+        yield "it has no KeyUsage"
+    if own_key_identifier(certificate) is None:
+        yield "it has no SubjectKeyIdentifier"
+    if certificate.subject != certificate.issuer and issuer_key_identifier(certificate) is None:
+        yield "it has no AuthorityKeyIdentifier"
+    if usage is not None and not usage.crl_sign:
+        yield "it may not sign CRLs"
 
 
 def _require_usages(allowed: frozenset[x509.ObjectIdentifier], purpose: Purpose) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mutua.ca.hierarchy import AuthorityState
 from mutua.ca.revocation import MAX_CRL_LIFE, addresses, is_due, is_listed, next_update, this_update
-from mutua.errors import InvalidSettings, MutuaError
+from mutua.errors import DiskFull, InvalidSettings, MutuaError, StoreUnreachable, UnreadableStore
 from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, alone, clear_away, refusals, update_file
 from mutua.pki.crl import CrlDraft, RevocationReason, RevokedEntry
 from mutua.pki.profiles import ROOT
@@ -83,7 +83,7 @@ class Crls:
         """Make the CRLs that are due, as far as their CAs' keys can be used here; the rest is told of in the log.
 
         Raises:
-            DiskFull, UnreadableFile: they are in the store, and their files lag behind.
+            DiskFull, UnreadableFile: what is in the store by now has files that lag behind.
         """
         due = self.due()
         withdrawn = self._withdraw(due)
@@ -94,8 +94,7 @@ class Crls:
 
     def publish_all(self) -> None:
         """Make every CRL anew, due or not; otherwise as ``publish_due``."""
-        published = self.everything()
-        everyone = self._home.hierarchy.everyone()
+        published, everyone = self.everything(), self._home.hierarchy.everyone()
         self._make((each, shard) for each in everyone for shard in sorted(self._shards(each, published)))
         self.write_files()
 
@@ -106,6 +105,8 @@ class Crls:
                 continue  # another process has made it while this one made those before it
             try:
                 made.append(self.publish(authority, shard))
+            except (DiskFull, StoreUnreachable, UnreadableStore):
+                raise  # so it would be for every other
             except MutuaError as error:
                 if authority.id not in self._complained:
                     self._complained.add(authority.id)
@@ -280,9 +281,8 @@ class Crls:
                 "sha256": sha256(der).hexdigest(),
                 "this_update": record.this_update.isoformat(),
             }
-            self._home.record(
-                connection, self._home.event("crl.published", f"{record.authority}/{record.shard}", facts)
-            )
+            happened = self._home.event("crl.published", f"{record.authority}/{record.shard}", facts)
+            self._home.record(connection, happened)
             stored = replace(record, touched=current.touched if current else 0)
             crls.put(connection, stored, der)
         return stored
@@ -291,10 +291,8 @@ class Crls:
         """Whether something was revoked while the first CRL was made: there was no row yet that would tell."""
         changed = [each for each in events.since(connection, record.event) if each.kind in TOUCHING]
         found = (inventory.by_thumbprint(connection, each.subject) for each in changed)
-        return any(
-            each is not None and each.authority == record.authority and record.shard in {WHOLE, each.shard}
-            for each in found
-        )
+        here = [each for each in found if each is not None and each.authority == record.authority]
+        return any(record.shard in {WHOLE, each.shard} for each in here)
 
 
 def _pem(der: bytes) -> bytes:

@@ -28,14 +28,18 @@ def exported_key(authority: str, certificate: x509.Certificate, sealed: str) -> 
     return json.dumps(content, indent=2).encode() + b"\n"
 
 
-def read_exported_key(path: Path, authority: str, certificate: x509.Certificate) -> str:
+def load_exported_key(path: Path, authority: str, certificate: x509.Certificate) -> str:
     """The sealed key in such a file.
 
     Raises:
         UnreadableFile: it cannot be read. UnreadableKey: it is no exported key, or damaged.
         KeyMismatch: it is another CA's.
     """
-    data = read_file(path, MAX_EXPORTED_KEY_BYTES)
+    return read_exported_key(read_file(path, MAX_EXPORTED_KEY_BYTES), path, authority, certificate)
+
+
+def read_exported_key(data: bytes, path: Path, authority: str, certificate: x509.Certificate) -> str:
+    """The sealed key in the bytes of such a file; ``path`` is how messages call it. Raises as ``load_exported_key``."""
     try:
         holder, thumbprint, sealed = _parse(json.loads(data))
     except (ValueError, AttributeError, TypeError, RecursionError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from cryptography import x509
 
 from mutua.errors import AlreadyExists, InvalidAuthority, KeyMismatch, OfflineKey, UnreadableKey, WrongPassphrase
-from mutua.home.exported import exported_key, read_exported_key
+from mutua.home.exported import exported_key, load_exported_key
 from mutua.home.files import write_new_file
 from mutua.home.sealing import Sealer
 from mutua.pki.keys import KeyType, PrivateKey, accepted_public_key, public_key_bytes
@@ -113,7 +113,7 @@ class Keys:
             raise AlreadyExists(f"there is something at '{path}' already", hint="give another --out")
         self._home.crls.make_last(record)
         write_new_file(path, exported_key(authority, record.certificate, record.key))
-        if not _are_one(key, self._load(authority, read_exported_key(path, authority, record.certificate))):
+        if not _are_one(key, self._load(authority, load_exported_key(path, authority, record.certificate))):
             raise KeyMismatch(f"'{path}' does not hold what was written", hint="try another disk; nothing was removed")
         exported = self._set(record, None, "authority.key_exported")
         self._scrub()
@@ -134,7 +134,7 @@ class Keys:
         record = self._home.hierarchy.get(authority)
         if record.key is not None:
             raise InvalidAuthority(f"the key of the CA {authority!r} is here", hint="mutua ca show")
-        sealed = read_exported_key(path, authority, record.certificate)
+        sealed = load_exported_key(path, authority, record.certificate)
         key = self._load(authority, sealed) if passphrase is None else Sealer(passphrase).load(authority, sealed)
         if not _are_one(key, record.certificate):
             raise KeyMismatch(f"the key in '{path}' is not that of the CA {authority!r}", hint="give its own key")

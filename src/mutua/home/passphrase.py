@@ -20,6 +20,8 @@ COMMAND_VARIABLE = f"{VARIABLE}_COMMAND"
 PENDING_FILE = "passphrase.next"
 
 MAX_PASSPHRASE_BYTES = 4096
+"""Of a file, with the line end behind it."""
+
 COMMAND_TIMEOUT_SECONDS = 30
 
 
@@ -134,8 +136,8 @@ def accepted_passphrase(passphrase: bytes) -> bytes:
     Raises:
         InvalidInput: it is empty, too long, or ends like a line.
     """
-    if not 1 <= len(passphrase) <= MAX_PASSPHRASE_BYTES:
-        raise InvalidInput(f"a passphrase has 1 to {MAX_PASSPHRASE_BYTES} bytes", hint="give another one")
+    if not 1 <= len(passphrase) < MAX_PASSPHRASE_BYTES:
+        raise InvalidInput(f"a passphrase has 1 to {MAX_PASSPHRASE_BYTES - 1} bytes", hint="give another one")
     if passphrase[-1:] in {b"\r", b"\n"}:
         raise InvalidInput("the passphrase ends with a line end", hint="leave that out")
     return passphrase

@@ -1,5 +1,6 @@
 """Renewal: a certificate's holder gets the next one, with the same names, client, profile and lifetime."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 MAX_UNSEEN = 16
 """How often one certificate is renewed while no successor has been seen: an agent that keeps losing its answer, or
 does not keep it, cannot fill the store in its grace time. The count of a client's certificates does not stop it."""
+
+PAGE = 500
+"""Superseded certificates that are revoked in one transaction."""
+
+MAX_REVOKED = 5000
+"""Those that are revoked at one go: whoever does it has CRLs to make too, and comes again in a minute."""
 
 _RENEWED = {"server", "client"}
 
@@ -72,24 +79,28 @@ class Renewal:
         return self._renew(thumbprint, request)
 
     def revoke_superseded(self) -> int:
-        """Revoke what was renewed and has had its grace, if the settings say so; how many."""
-        settings, now, revoked = self._home.settings, self._home.now(), 0
-        if not settings.revoke_superseded:
-            return 0
-        with self._home.store.read() as connection:
-            found = [
-                (each, _renewable(connection, each))
-                for each in inventory.superseded_before(connection, now - settings.renewal_grace, now)
-            ]
-        due = set(superseded_due((each for _, each in found), grace=settings.renewal_grace, now=now, enabled=True))
-        for record, _ in found:
-            if record.id in due:
-                try:
-                    with self._home.store.write() as connection:
-                        self._home.revocation.write(connection, record.thumbprint, RevocationReason.SUPERSEDED)
-                except AlreadyRevoked:
-                    continue  # another process was faster
-                revoked += 1
+        """Revoke what was renewed and has had its grace, if the settings say so; how many, at most some thousands."""
+        settings, now, revoked, last = self._home.settings, self._home.now(), 0, 0
+        grace = settings.renewal_grace
+        while settings.revoke_superseded and revoked < MAX_REVOKED:
+            with self._home.store.read() as connection:
+                page = inventory.superseded_before(connection, now - grace, now, after=last, limit=PAGE)
+                found = [_renewable(connection, each) for each in page]
+            if not page:
+                break
+            last = page[-1].id
+            due = set(superseded_due(found, grace=grace, now=now, enabled=True))
+            revoked += self._revoke([each.thumbprint for each in page if each.id in due])
+        return revoked
+
+    def _revoke(self, thumbprints: list[str]) -> int:
+        """Revoke them in one transaction, but for those that another process was faster with."""
+        revoked = 0
+        with self._home.store.write() as connection:
+            for each in thumbprints:
+                with suppress(AlreadyRevoked):
+                    self._home.revocation.write(connection, each, RevocationReason.SUPERSEDED)
+                    revoked += 1
         return revoked
 
     def _renew(self, thumbprint: str, request: CertificateRequest) -> Signed:

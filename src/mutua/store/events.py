@@ -184,7 +184,9 @@ def chain(connection: Connection) -> Generator[Recorded, None, None]:
                     raise BrokenAudit(f"the audit trail is broken at event {expected}", hint="compare with a backup")
                 yield recorded
                 previous, expected = recorded.hash, expected + 1
-    except DatabaseError:
+    except DatabaseError as error:
+        if error.connection_invalidated:
+            raise  # its server went away, which says nothing of the trail
         # The database's own pages are damaged: rows are read a thousand at once, so it may be a later one.
         raise BrokenAudit(
             f"the audit trail cannot be read from event {expected} on", hint="compare with a backup"

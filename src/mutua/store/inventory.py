@@ -183,11 +183,21 @@ def successors(connection: Connection, identifier: int) -> list[CertificateRecor
     return [_record(row) for row in connection.execute(query)]
 
 
-def superseded_before(connection: Connection, moment: datetime, now: datetime) -> list[CertificateRecord]:
-    """Certificates that were renewed before ``moment``, have not expired at ``now`` and are not revoked."""
+def superseded_before(
+    connection: Connection, moment: datetime, now: datetime, *, after: int, limit: int
+) -> list[CertificateRecord]:
+    """Certificates that were renewed before ``moment``, have not expired at ``now`` and are not revoked.
+
+    Args:
+        connection: a transaction.
+        moment: UTC.
+        now: UTC.
+        after: only those with a greater id, which come in its order.
+        limit: at most so many.
+    """
     renewed = exists().where(_successors.c.supersedes == certificates.c.id, _successors.c.issued_at < moment)
-    unrevoked = revocations.c.certificate.is_(None)
-    query = _records().where(renewed, certificates.c.not_after >= now, unrevoked)
+    wanted = certificates.c.id > after, renewed, certificates.c.not_after >= now, revocations.c.certificate.is_(None)
+    query = _records().where(*wanted).order_by(certificates.c.id).limit(limit)
     return [_record(row) for row in connection.execute(query)]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mutua.ca.adoption import may_sign_crls
+from mutua.ca.adoption import shortcomings
 from mutua.ca.hierarchy import Purpose
 from mutua.cli.ca.authority import authority_facts, authority_json
 from mutua.cli.options import home_option, json_option, password_from
@@ -70,8 +70,8 @@ def import_(
         return
     identity = Identity.load(names[1], key=key_file, password=password)
     made = home.hierarchy.take_in(names[0], identity, purpose=Purpose(purpose))
-    if not may_sign_crls(made.certificate):
-        talk("warning: its certificate does not let it sign revocation lists: others will not accept them")
+    if lacking := [*shortcomings(made.certificate)]:
+        talk(f"warning: strict verifiers, and mutua serve is one, refuse what it signs: {', '.join(lacking)}")
     if as_json:
         json_data(authority_json(made))
     else:
