@@ -25,6 +25,11 @@ def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[t
 EVERY = dict(walk(cli))
 
 
+def as_called(command: click.Command) -> click.Context:
+    """A context as it has on the command line: a command keeps the help option of the first that it is asked in."""
+    return click.Context(command, **{**cli.context_settings, **command.context_settings})
+
+
 def examples(command: click.Command) -> list[list[str]]:
     """The examples of a command, as the words somebody would type, without what explains them."""
     text = (command.help or "").split("Examples:\n", 1)[1]
@@ -58,7 +63,7 @@ def test_examples_are_commands_with_options_that_exist(path: tuple[str, ...]) ->
             names = (*names, words.pop(0))
             command = EVERY[names]
         assert names[: len(path)] == path
-        values, _, __ = command.make_parser(click.Context(command)).parse_args(words)
+        values, _, __ = command.make_parser(as_called(command)).parse_args(words)
         missing = [each.name for each in command.params if each.required and not values.get(str(each.name))]
         assert not missing, words
 
