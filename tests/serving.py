@@ -72,6 +72,12 @@ class Serving:
             if not event or line["event"] == event:
                 return line
 
+    def refusal_of(self, peer: str) -> dict[str, Any]:
+        """The next line that refuses this address, waited for; those of others before it are passed over."""
+        while (line := self.next_line("refused"))["peer"] != peer:
+            continue
+        return line
+
     def stop(self) -> int:
         """End it with SIGTERM and wait; ``lines`` then holds everything it ever wrote."""
         if self.process.poll() is None:

@@ -19,6 +19,7 @@ from mutua import Home, Identity
 from mutua.ca.hierarchy import AuthorityState
 from mutua.errors import MutuaError, StoreUnreachable
 from mutua.home import home as home_module
+from mutua.home.keys import TOKEN_URI
 from mutua.home.sealing import Cost, Sealer
 from mutua.pki.certificates import write_der
 from mutua.pki.crl import RevocationReason
@@ -115,8 +116,11 @@ class Actor:
         match name:
             case "renew":
                 return bool(self.mine)
-            case "rotate" | "reseal" | "export":
+            case "rotate" | "reseal":
                 return self.home.hierarchy.root.key is not None
+            case "export":
+                # A key in a token never leaves it.
+                return (self.home.hierarchy.root.key or TOKEN_URI)[: len(TOKEN_URI)] != TOKEN_URI
             case "restore":
                 return self.home.hierarchy.root.key is None
             case "retire":

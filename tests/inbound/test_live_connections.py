@@ -55,9 +55,7 @@ def assert_refused_from_now_on(connection: LiveConnection, serving: Serving, rea
             break
     assert set(statuses[:-1]) <= {200}
     assert [connection.get() for _ in range(AFTERWARDS)] == [403] * AFTERWARDS
-    while (line := serving.next_line("refused"))["peer"] != connection.address:
-        continue
-    assert line["reason"] == reason
+    assert serving.refusal_of(connection.address)["reason"] == reason
 
 
 @ENDINGS
@@ -136,11 +134,8 @@ def test_a_certificate_that_expires_is_refused_on_live_connections_and_resumed_s
             time.sleep(PAUSE_SECONDS)
             statuses.append(connection.get())
         assert (statuses[0], statuses[-1]) == (200, 403)
-        while (line := serving.next_line("refused"))["peer"] != connection.address:
-            continue
-        assert line["reason"] == "expired"
+        assert serving.refusal_of(connection.address)["reason"] == "expired"
     with LiveConnection(serving.port, brief, session) as again:
         assert again.tls.session_reused
         assert again.get() == 403
-    line = serving.next_line("refused")
-    assert (line["reason"], line["peer"]) == ("expired", again.address)
+    assert serving.refusal_of(again.address)["reason"] == "expired"

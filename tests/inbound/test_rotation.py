@@ -70,7 +70,7 @@ def test_a_retired_ca_s_clients_are_refused_on_live_connections_too(
         assert (gone.get(), staying.get()) == (200, 200)
         home.hierarchy.retire("issuing-1", force=True, reason="ca_compromise")
         assert_refused_from_now_on(gone)
-        line = serving.next_line("refused")
+        line = serving.refusal_of(gone.address)
         assert (line["reason"], line["client"]) == ("revoked", "woovi")
         assert [staying.get() for _ in range(AFTERWARDS)] == [200] * AFTERWARDS
     # The root is trusted as ever, so that the handshake alone would let it in.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mutua.home.home import Home
 
-REASONS = sorted(allowed_reasons(is_ca=True))
+REASONS = sorted(reason.value for reason in allowed_reasons(is_ca=True))
 """Why a CA may be retired."""
 
 

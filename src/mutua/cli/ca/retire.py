@@ -14,7 +14,7 @@ from mutua.home.retirement import REASONS
 @click.option("--force", is_flag=True, help="Also while certificates below it are in use: they are refused then.")
 @click.option(
     "--reason",
-    type=click.Choice([each.value for each in REASONS]),
+    type=click.Choice(REASONS),
     default="superseded",
     show_default=True,
     help="Why, for the revocation list of the CA above; ca_compromise if the key was lost.",
