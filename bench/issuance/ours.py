@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from ssl import DER_cert_to_PEM_cert
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -14,7 +15,6 @@ from mutua.errors import MutuaError
 from mutua.home.issuing import Order
 from mutua.home.requests import Ask, Signed
 from mutua.home.settings import SETTINGS_FILE
-from mutua.pki.certificates import write_pem
 from mutua.pki.names import DnsName
 from mutua.pki.profiles import SERVER
 
@@ -124,4 +124,4 @@ class ManyCallers(_Ours):
 def _pem(answer: Signed | MutuaError) -> bytes:
     if isinstance(answer, MutuaError):
         raise answer
-    return write_pem((answer.certificate,))
+    return DER_cert_to_PEM_cert(answer.der).encode()

@@ -153,6 +153,7 @@ class Renewal:
         return Signed(
             certificate=issued.certificate,
             chain=issued.chain,
+            der=issued.record.der,
             thumbprint=issued.record.thumbprint,
             dropped=approval.dropped,
         )

@@ -58,12 +58,14 @@ class Signed:
     Attributes:
         certificate: the new certificate.
         chain: itself, and every CA above it but the root.
+        der: the certificate as it is on disk.
         thumbprint: its x5t#S256.
         dropped: what the request asked for and did not get, one line each.
     """
 
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...]
+    der: bytes
     thumbprint: str
     dropped: tuple[str, ...]
 
@@ -177,6 +179,7 @@ class Requests:
                     Signed(
                         certificate=outcome.certificate,
                         chain=outcome.chain,
+                        der=outcome.record.der,
                         thumbprint=outcome.record.thumbprint,
                         dropped=each.dropped,
                     )

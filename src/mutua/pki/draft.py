@@ -100,7 +100,7 @@ class Draft:
         if self.names:
             # Critical exactly when the subject is empty: RFC 5280 section 4.2.1.6.
             alternatives = x509.SubjectAlternativeName([name.general_name() for name in self.names])
-            extensions.append(_extension(alternatives, critical=not list(self.subject)))
+            extensions.append(_extension(alternatives, critical=not self.subject.rdns))
         if self.pointers is not None:
             extensions.extend(_published(self.pointers, crl=not self.profile.no_check))
         return extensions

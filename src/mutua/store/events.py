@@ -7,21 +7,21 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Row, Select, func, insert, select, type_coerce, update
+from sqlalchemy import BigInteger, Connection, Row, Select, func, select, type_coerce, update
 from sqlalchemy.exc import DatabaseError
 
 from mutua.errors import BrokenAudit
-from mutua.store.schema import event_head, events
+from mutua.store import rows
+from mutua.store.schema import event_head, events, microseconds, moment_of
 
 # Made once: json.dumps makes an encoder for each call that is not plain.
 _BODY = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _FIELDS = json.JSONEncoder(separators=(",", ":"))
 
 # Made once: to put a statement together takes longer than to run it.
-_ADD = insert(events)
 _HEAD = select(event_head.c["count"], event_head.c.hash, event_head.c.signature).where(event_head.c.id == 1)
 _END = update(event_head).where(event_head.c.id == 1)
 
@@ -117,23 +117,13 @@ def append(
     if check is not None:
         check(end)
     count, digest = end.count, end.hash
-    rows = []
+    added: list[tuple[object, ...]] = []
     for count, event in enumerate(happened, count + 1):  # noqa: B020 -- the count goes on where the head stood
         body = _BODY.encode(event.body)
         digest = _digest(count, event, body, digest)
-        rows.append(
-            {
-                "id": count,
-                "at": event.at,
-                "actor": event.actor,
-                "kind": event.kind,
-                "subject": event.subject,
-                "body": body,
-                "hash": digest,
-            }
-        )
-    if rows:
-        connection.execute(_ADD, rows)
+        added.append((count, microseconds(event.at), event.actor, event.kind, event.subject, body, digest))
+    if added:
+        rows.put(connection, events, added)
         signature = b64encode(sign(head_bytes(count, digest))).decode("ascii")
         signed = {"count": count, "hash": digest, "signature": signature}
         connection.execute(_END, signed)
@@ -255,7 +245,6 @@ def last_id(connection: Connection) -> int:
     return head(connection).count
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPES = (int, int, str, str, str, str, str)
 _RAW = [type_coerce(column, BigInteger).label("at") if column.name == "at" else column for column in events.c]
 """The time as a number: what is no time does not stop the reading."""
@@ -271,9 +260,9 @@ def _recorded(row: Sequence[Any], previous: str) -> Recorded | None:
     """A row as an event; ``None`` for what cannot be one."""
     if tuple(map(type, row)) != _TYPES:
         return None
-    identifier, microseconds, actor, kind, subject, body, digest = row
+    identifier, stored, actor, kind, subject, body, digest = row
     try:
-        at = _EPOCH + timedelta(microseconds=microseconds)
+        at = moment_of(stored)
     except OverflowError:
         return None
     return Recorded(identifier, at, actor, kind, subject, body, digest, previous)

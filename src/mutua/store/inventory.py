@@ -1,17 +1,26 @@
 """The inventory: every certificate the authority ever signed."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from ssl import DER_cert_to_PEM_cert
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, insert, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select, true
 
 from mutua.ca.hierarchy import AuthorityState
 from mutua.pki.crl import RevocationReason
 from mutua.pki.profiles import ISSUING_CA, OCSP, ROOT, SERVER
-from mutua.store.schema import authorities, certificates, revocations, sightings
+from mutua.store import rows
+from mutua.store.schema import (
+    BLOCK_IDS,
+    CERTIFICATE_BLOCK,
+    authorities,
+    certificates,
+    microseconds,
+    revocations,
+    sightings,
+)
 
 MIN_PREFIX = 6
 """Characters of a thumbprint or serial that may stand for the whole."""
@@ -21,7 +30,6 @@ HOLD = RevocationReason.CERTIFICATE_HOLD.value
 _OUR_OWN = {ROOT.name, ISSUING_CA.name, OCSP.name}
 
 _successors = certificates.alias("successors")
-_ADD = insert(certificates)  # made once: to put a statement together takes longer than to run it
 
 
 class CertificateState(StrEnum):
@@ -120,28 +128,7 @@ def add(connection: Connection, records: Sequence[CertificateRecord], *, first: 
 
     Their own ids are not looked at: they are those of events that were not written when the records were made.
     """
-    connection.execute(
-        _ADD,
-        [
-            {
-                "id": identifier,
-                "thumbprint": each.thumbprint,
-                "authority": each.authority,
-                "serial": each.serial,
-                "profile": each.profile,
-                "client": each.client,
-                "subject": each.subject,
-                "names": "\n".join(each.names),
-                "not_before": each.not_before,
-                "not_after": each.not_after,
-                "issued_at": each.issued_at,
-                "shard": each.shard,
-                "supersedes": each.supersedes,
-                "der": each.der,
-            }
-            for identifier, each in enumerate(records, first)
-        ],
-    )
+    rows.put(connection, certificates, [_row(identifier, each) for identifier, each in enumerate(records, first)])
 
 
 def everything(connection: Connection, selection: Selection) -> Iterator[CertificateRecord]:
@@ -160,14 +147,22 @@ def find(connection: Connection, text: str) -> list[CertificateRecord]:
     if len(text) < MIN_PREFIX or not (text.isascii() and text.isprintable()):
         return []
     # Not LIKE, which takes b for B in SQLite; in a thumbprint they are different letters.
-    matches = or_(*(_starts_with(column, start) for column, start in _prefixes(text)))
+    matches = or_(
+        and_(_anywhere(connection), _starts_with(certificates.c.thumbprint, text)),
+        _starts_with(certificates.c.serial, text.lower()),
+    )
     return [_record(row) for row in connection.execute(_records().where(matches).limit(2))]
 
 
 def by_thumbprint(connection: Connection, thumbprint: str) -> CertificateRecord | None:
     """The certificate with exactly this x5t#S256."""
-    row = connection.execute(_records().where(certificates.c.thumbprint == thumbprint)).one_or_none()
+    row = connection.execute(_records().where(with_thumbprint(connection, [thumbprint]))).first()
     return None if row is None else _record(row)
+
+
+def with_thumbprint(connection: Connection, thumbprints: Iterable[str]) -> ColumnElement[bool]:
+    """That a certificate is one of these, asked in the way that has an index."""
+    return and_(_anywhere(connection), certificates.c.thumbprint.in_(thumbprints))
 
 
 def by_serial(connection: Connection, authority: str, serial: int) -> CertificateRecord | None:
@@ -246,9 +241,10 @@ def in_use(connection: Connection, issuers: Collection[str], now: datetime) -> i
     return connection.execute(query.select_from(certificates)).scalar_one()
 
 
-def _prefixes(text: str) -> Iterator[tuple[ColumnElement[str], str]]:
-    yield certificates.c.thumbprint, text
-    yield certificates.c.serial, text.lower()
+def _anywhere(connection: Connection) -> ColumnElement[bool]:
+    """In any of the blocks, each by its number, which is what the index of thumbprints begins with."""
+    newest = connection.execute(select(func.max(certificates.c.id))).scalar_one() or 0
+    return CERTIFICATE_BLOCK.in_(range(newest // BLOCK_IDS + 1))
 
 
 def _starts_with(column: ColumnElement[str], start: str) -> ColumnElement[bool]:
@@ -308,6 +304,26 @@ def _records() -> Select[tuple[object, ...]]:
         revocations.c.reason,
         revocations.c.invalid_since,
     ).outerjoin(revocations, revocations.c.certificate == certificates.c.id)
+
+
+def _row(identifier: int, record: CertificateRecord) -> tuple[object, ...]:
+    """A record as the table holds it, its columns in their order."""
+    return (
+        identifier,
+        record.thumbprint,
+        record.authority,
+        record.serial,
+        record.profile,
+        record.client,
+        record.subject,
+        "\n".join(record.names),
+        microseconds(record.not_before),
+        microseconds(record.not_after),
+        microseconds(record.issued_at),
+        record.shard,
+        record.supersedes,
+        record.der,
+    )
 
 
 def _record(row: Row[tuple[object, ...]]) -> CertificateRecord:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from mutua.ca.hierarchy import AuthorityState
 from mutua.pki.crl import Revocation
 from mutua.pki.thumbprints import x5t_s256
-from mutua.store.inventory import CertificateRecord
+from mutua.store.inventory import CertificateRecord, with_thumbprint
 from mutua.store.schema import authorities, certificates, crls, revocations
 
 _CERTIFICATES = select(authorities.c.id, authorities.c.certificate)
@@ -74,7 +74,7 @@ def _retired(connection: Connection) -> list[str]:
     taken_back = (
         select(certificates.c.thumbprint)
         .join(revocations, revocations.c.certificate == certificates.c.id)
-        .where(certificates.c.thumbprint.in_(known))
+        .where(with_thumbprint(connection, known))
     )
     revoked = [known[thumbprint] for thumbprint in connection.execute(taken_back).scalars()]
     lost = or_(authorities.c.state == AuthorityState.RETIRED.value, authorities.c.id.in_(revoked))

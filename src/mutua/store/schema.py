@@ -16,12 +16,27 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.types import TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(moment: datetime) -> int:
+    """A time as a row holds it: since 1970, UTC."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(microseconds: int) -> datetime:
+    """A time out of a row, UTC.
+
+    Raises:
+        OverflowError: it is beyond the calendar.
+    """
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -31,10 +46,10 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return None if value is None else _EPOCH + value * _MICROSECOND
+        return None if value is None else moment_of(value)
 
 
 metadata = MetaData(
@@ -79,7 +94,7 @@ certificates = Table(
     "certificates",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=False, comment="of the event that tells of its issuance"),
-    Column("thumbprint", _Ascii, nullable=False, unique=True, comment="x5t#S256"),
+    Column("thumbprint", _Ascii, nullable=False, comment="x5t#S256"),
     Column("authority", ForeignKey(authorities.c.id), nullable=False),
     Column("serial", _Ascii, nullable=False, comment="32 hex digits"),
     Column("profile", String(32), nullable=False),
@@ -97,6 +112,14 @@ certificates = Table(
     Index("ix_certificates_client", "client", "not_after", sqlite_where=text("client IS NOT NULL")),
     Index("ix_certificates_supersedes", "supersedes", sqlite_where=text("supersedes IS NOT NULL")),
 )
+
+BLOCK_IDS = 16_384
+
+CERTIFICATE_BLOCK = certificates.c.id.op("/")(literal_column(str(BLOCK_IDS)))
+"""Which block of ids a certificate is in. Thumbprints come in no order; an index of them that begins with the block is
+written to in its newest part alone, however many there are. ``inventory.with_thumbprint`` asks it."""
+
+Index("ix_certificates_thumbprint", CERTIFICATE_BLOCK, certificates.c.thumbprint)
 
 credentials = Table(
     "credentials",

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
+from mutua.store.inventory import with_thumbprint
 from mutua.store.schema import certificates, sightings
 
 
@@ -18,7 +19,7 @@ def put(connection: Connection, seen: Mapping[str, datetime]) -> None:
     query = (
         select(certificates.c.thumbprint, certificates.c.id, sightings.c.last_seen)
         .outerjoin(sightings, sightings.c.certificate == certificates.c.id)
-        .where(certificates.c.thumbprint.in_(seen))
+        .where(with_thumbprint(connection, seen))
     )
     for thumbprint, identifier, last in connection.execute(query).all():
         at = seen[thumbprint]

@@ -12,13 +12,6 @@ from mutua.errors import UnreadableStore
 BUSY_TIMEOUT_SECONDS = 10
 """How long a writer waits for another; an issuance holds the lock for under a millisecond."""
 
-CACHE_KIB = 64 * 1024
-"""Room for the index of a million thumbprints, which come in no order; SQLite has 2 MiB unless it is told."""
-
-CHECKPOINT_PAGES = 4000
-"""Pages of 4 KiB that the journal holds before they are moved, four times SQLite's own: a page that changes with every
-batch is moved once."""
-
 MOST_TRIES = 5
 """How often a file may be replaced while it is being opened."""
 
@@ -108,8 +101,6 @@ class SqliteFile:
             connection.execute("PRAGMA foreign_keys = ON")
             # A key that was moved out or sealed anew leaves zeros behind, whatever SQLite was built to do.
             connection.execute("PRAGMA secure_delete = ON")
-            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         except BaseException:
             connection.close()
             raise

@@ -7,9 +7,9 @@ from mutua.errors import UnreadableCertificate
 from mutua.pki.certificates import issued_by, names_of, read_certificate
 from mutua.pki.thumbprints import x5t_s256
 from mutua.store.replay.authorities import Authorities
-from mutua.store.replay.difference import UNTOLD, Differences, everything, microseconds, of_moment, shown
+from mutua.store.replay.difference import UNTOLD, Differences, everything, shown, told_time
 from mutua.store.replay.said import Said, Tellers
-from mutua.store.schema import certificates
+from mutua.store.schema import certificates, microseconds
 
 
 class Certificates:
@@ -47,7 +47,7 @@ class Certificates:
                 "profile": facts["profile"],
                 "client": facts["client"],
                 "names": "\n".join(facts["names"]),
-                "not_after": microseconds(facts["not_after"]),
+                "not_after": told_time(facts["not_after"]),
                 "shard": facts.get("shard"),
                 "supersedes": facts.get("supersedes"),
             },
@@ -66,7 +66,7 @@ class Certificates:
                 "profile": facts["profile"],
                 "client": None,
                 "names": "",
-                "not_after": microseconds(facts["not_after"]),
+                "not_after": told_time(facts["not_after"]),
                 "shard": None,
                 "supersedes": None,
             },
@@ -102,8 +102,8 @@ class Certificates:
         said: dict[str, object] = {
             "serial": f"{certificate.serial_number:032x}",
             "subject": certificate.subject.rfc4514_string(),
-            "not_before": of_moment(certificate.not_valid_before_utc),
-            "not_after": of_moment(certificate.not_valid_after_utc),
+            "not_before": microseconds(certificate.not_valid_before_utc),
+            "not_after": microseconds(certificate.not_valid_after_utc),
         }
         if told["names"]:
             said["names"] = "\n".join(map(str, names_of(certificate)))

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, select
 
-from mutua.store.replay.difference import Differences, microseconds, rows, stored
+from mutua.store.replay.difference import Differences, rows, stored, told_time
 from mutua.store.replay.said import Said, Tellers
 from mutua.store.schema import crls
 
@@ -55,8 +55,8 @@ class Crls:
             "authority": authority,
             "shard": int(shard),
             "number": number,
-            "this_update": microseconds(said.facts["this_update"]),
-            "next_update": microseconds(said.facts["next_update"]),
+            "this_update": told_time(said.facts["this_update"]),
+            "next_update": told_time(said.facts["next_update"]),
             "event": said.facts["event"],
             "touched": 0 if before is None else before["touched"],
             "der": said.facts["sha256"],

@@ -2,23 +2,20 @@
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, select, type_coerce
 from sqlalchemy.types import NullType
 
-from mutua.store.schema import UtcDateTime
+from mutua.store.schema import UtcDateTime, microseconds, moment_of
 
 MAX_LISTED = 100
 """Differences that are listed; the rest is counted. What was changed is plain from fewer."""
 
 MAX_SHOWN = 120
 """Characters of a value that are shown."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Fact(Enum):
@@ -113,7 +110,7 @@ def everything(connection: Connection, table: Table) -> Generator[RowMapping, No
     return rows(connection, select(*stored(table)).order_by(*table.primary_key.columns))
 
 
-def microseconds(text: object) -> int:
+def told_time(text: object) -> int:
     """A time out of an event's body, as a row holds it.
 
     Raises:
@@ -121,12 +118,7 @@ def microseconds(text: object) -> int:
     """
     if not isinstance(text, str):
         raise TypeError("a time is text")
-    return of_moment(datetime.fromisoformat(text))
-
-
-def of_moment(moment: datetime) -> int:
-    """A time as a row holds it."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return microseconds(datetime.fromisoformat(text))
 
 
 def shown(value: object, *, timed: bool = False) -> str:
@@ -135,7 +127,7 @@ def shown(value: object, *, timed: bool = False) -> str:
         return "nothing"
     if timed and type(value) is int:
         try:
-            return (_EPOCH + value * _MICROSECOND).isoformat()
+            return moment_of(value).isoformat()
         except OverflowError:
             return str(value)
     text = f"{len(value)} bytes" if isinstance(value, bytes) else repr(value)

@@ -12,11 +12,11 @@ from mutua.store.events import Recorded
 from mutua.store.replay.authorities import Authorities
 from mutua.store.replay.certificates import Certificates
 from mutua.store.replay.crls import Crls
-from mutua.store.replay.difference import UNTOLD, Differences, of_moment
+from mutua.store.replay.difference import UNTOLD, Differences
 from mutua.store.replay.registry import Registry
 from mutua.store.replay.revocations import Revocations
 from mutua.store.replay.said import Said
-from mutua.store.schema import event_head
+from mutua.store.schema import event_head, microseconds
 
 BIRTH = "authority.created"
 ADOPTION = "audit.signed"
@@ -71,7 +71,7 @@ def _tell(trail: Generator[Recorded, None, None], tellers: dict[str, list[Callab
                 old = event.kind == BIRTH and "certificate" not in facts
             elif event.kind == ADOPTION:
                 old = False
-            said = Said(event.id, event.kind, event.subject, facts, UNTOLD if old else of_moment(event.at), old)
+            said = Said(event.id, event.kind, event.subject, facts, UNTOLD if old else microseconds(event.at), old)
             for teller in tellers.get(event.kind, ()):
                 teller(said)
         except _MALFORMED:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Subquery, func, select
 
-from mutua.store.replay.difference import UNTOLD, Differences, Values, microseconds, rows, stored
+from mutua.store.replay.difference import UNTOLD, Differences, Values, rows, stored, told_time
 from mutua.store.replay.said import Said, Tellers
 from mutua.store.schema import certificates, events, revocations
 
@@ -99,6 +99,6 @@ def _revoked(facts: dict[str, Any]) -> Values:
         "authority": facts["authority"],
         "shard": facts["shard"],
         "reason": reason,
-        "revoked_at": microseconds(facts["revoked_at"]),
-        "invalid_since": None if since is None else microseconds(since),
+        "revoked_at": told_time(facts["revoked_at"]),
+        "invalid_since": None if since is None else told_time(since),
     }

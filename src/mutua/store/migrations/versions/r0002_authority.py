@@ -70,7 +70,6 @@ def _certificates() -> None:
         sa.Column("shard", sa.Integer),
         sa.Column("supersedes", ID, sa.ForeignKey("certificates.id")),
         sa.Column("der", sa.LargeBinary, nullable=False),
-        sa.UniqueConstraint("thumbprint", name="uq_certificates_thumbprint"),
         sa.UniqueConstraint("serial", "authority", name="uq_certificates_serial"),
     )
     op.execute(
@@ -81,6 +80,7 @@ def _certificates() -> None:
         " JOIN events ON events.subject = old.thumbprint AND events.kind = 'certificate.issued'"
         " LEFT JOIN credentials ON credentials.kind = 'issued' AND credentials.value = old.thumbprint"
     )
+    op.create_index("ix_certificates_thumbprint", "certificates", [sa.text("(id / 16384)"), "thumbprint"])
     op.create_index("ix_certificates_not_after", "certificates", ["not_after"])
     op.create_index(
         "ix_certificates_client", "certificates", ["client", "not_after"], sqlite_where=sa.text("client IS NOT NULL")
