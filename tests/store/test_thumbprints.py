@@ -15,12 +15,12 @@ from mutua.store.store import Store
 Ask = Callable[[Connection, str], object]
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-IDS = [1, BLOCK_IDS - 1, BLOCK_IDS, 5 * BLOCK_IDS + 7, 300 * BLOCK_IDS]
+IDS = [1, BLOCK_IDS - 1, BLOCK_IDS, 5 * BLOCK_IDS + 7, 1 << 62]
 """In the first block, on both sides of an edge, in one in between and in the newest, with empty ones between them."""
 
 
 def thumbprint(identifier: int) -> str:
-    return f"{identifier:_>8}{'Aa-_' * 9}"[:43]
+    return f"{identifier:_>20}{'Aa-_' * 9}"[:43]
 
 
 def put(connection: Connection, identifier: int) -> None:
@@ -66,7 +66,7 @@ def test_a_certificate_is_found_in_every_block(filled: Store, identifier: int) -
         record = inventory.by_thumbprint(connection, text)
         assert record is not None
         assert record.id == identifier
-        assert [each.id for each in inventory.find(connection, text[:12])] == [identifier]
+        assert [each.id for each in inventory.find(connection, text[:24])] == [identifier]
         assert [each.id for each in inventory.find(connection, f"{identifier:032x}")] == [identifier]
 
 

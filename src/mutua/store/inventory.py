@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from ssl import DER_cert_to_PEM_cert
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, literal_column, or_, select, true
 
 from mutua.ca.hierarchy import AuthorityState
 from mutua.pki.crl import RevocationReason
@@ -242,9 +242,21 @@ def in_use(connection: Connection, issuers: Collection[str], now: datetime) -> i
 
 
 def _anywhere(connection: Connection) -> ColumnElement[bool]:
-    """In any of the blocks, each by its number, which is what the index of thumbprints begins with."""
-    newest = connection.execute(select(func.max(certificates.c.id))).scalar_one() or 0
-    return CERTIFICATE_BLOCK.in_(range(newest // BLOCK_IDS + 1))
+    """In any of the blocks that there are, each by its number, which is what the index of thumbprints begins with."""
+    return CERTIFICATE_BLOCK.in_([first // BLOCK_IDS for first in connection.execute(_FIRSTS).scalars()])
+
+
+def _firsts() -> Select[int]:
+    """The first id of each block, found by the one before it: a step for each block, none for each certificate."""
+    ids, first = certificates.c.id, func.min(certificates.c.id).label("first")
+    begun = select(first).cte("begun", recursive=True)
+    following = (begun.c.first.op("/")(literal_column(str(BLOCK_IDS))) + 1) * BLOCK_IDS
+    later = select(first).where(ids >= following).scalar_subquery()
+    begun = begun.union_all(select(later).where(begun.c.first.is_not(None)))
+    return select(begun.c.first).where(begun.c.first.is_not(None))
+
+
+_FIRSTS = _firsts()
 
 
 def _starts_with(column: ColumnElement[str], start: str) -> ColumnElement[bool]:
