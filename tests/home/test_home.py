@@ -5,16 +5,26 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from mutua import Home
-from mutua.errors import HomeExists, HomeNotFound, InvalidName, MutuaError, UnreadableFile, UnreadableStore, UnsafeHome
+from mutua.errors import (
+    HomeExists,
+    HomeNotFound,
+    InvalidAddress,
+    InvalidName,
+    MutuaError,
+    UnreadableFile,
+    UnreadableStore,
+    UnsafeHome,
+)
 from mutua.home.sealing import Cost
 from mutua.pki.certificates import read_certificates
 from tests.conftest import CHEAP_SEALING
 
 
-def create(folder: Path, name: str = "Acme Payments") -> Home:
-    return Home.create(folder, name=name, sealing_cost=CHEAP_SEALING)
+def create(folder: Path, name: str = "Acme Payments", revocation_url: str | None = None) -> Home:
+    return Home.create(folder, name=name, sealing_cost=CHEAP_SEALING, revocation_url=revocation_url)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -235,3 +245,16 @@ def test_no_repr_tells_a_secret(home: Home) -> None:
     told = repr([home, home.sealer, home.authority, home.clients, home.identities, home.settings, home.store])
     assert passphrase not in told
     assert "PRIVATE" not in told
+
+
+def test_a_home_with_an_address_names_it_from_the_first_ca_on(tmp_path: Path) -> None:
+    with create(tmp_path / "home", revocation_url="http://pki.acme.example/") as home:
+        assert home.settings.revocation_url == "http://pki.acme.example"
+        points = home.hierarchy.issuing.certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints)
+        assert "http://pki.acme.example/crl/root.crl" in str(points.value)
+
+
+def test_an_address_below_which_nothing_can_be_published_is_refused_and_nothing_made(tmp_path: Path) -> None:
+    with pytest.raises(InvalidAddress):
+        create(tmp_path / "home", revocation_url="https://pki.acme.example")
+    assert list(tmp_path.iterdir()) == []

@@ -28,6 +28,11 @@ from mutua.pki.keys import KeyType
 @click.option("--pkcs11-module", "module", metavar="FILE", help="The token's library.")
 @click.option("--pkcs11-token", "label", metavar="LABEL", help="The token.")
 @click.option("--store", metavar="URL", help="An empty PostgreSQL database that several machines are to share.")
+@click.option(
+    "--revocation-url",
+    metavar="URL",
+    help="Where `mutua ca serve` will be reached: every certificate, the first CA's too, says so.",
+)
 @json_option
 def init(
     name: str,
@@ -37,6 +42,7 @@ def init(
     module: str | None,
     label: str | None,
     store: str | None,
+    revocation_url: str | None,
     *,
     as_json: bool,
 ) -> None:
@@ -52,6 +58,7 @@ def init(
     Examples:
       mutua init "Acme Payments"
       mutua init "Acme Payments" --home /etc/mutua
+      mutua init "Acme Payments" --revocation-url http://pki.acme.example
       MUTUA_PASSPHRASE_COMMAND="pass show mutua" mutua init "Acme Payments"
       mutua init --keys pkcs11 --pkcs11-module /usr/lib/softhsm/libsofthsm2.so --pkcs11-token mutua
       mutua init --store postgresql+psycopg://mutua@db.acme.example/mutua
@@ -59,7 +66,9 @@ def init(
     token = _token(keys, module, label)
     if store is not None:
         _require_no_password(store)
-    with Home.create(folder, name=name, key_type=key_type, store=store, token=token) as home:
+    with Home.create(
+        folder, name=name, key_type=key_type, store=store, token=token, revocation_url=revocation_url
+    ) as home:
         root, issuing = home.hierarchy.root, home.hierarchy.issuing
         ca_file = home.path / CA_FILE
         if as_json:

@@ -107,6 +107,7 @@ class Home:
         sealing_cost: Cost | None = None,
         store: str | None = None,
         token: TokenSettings | None = None,
+        revocation_url: str | None = None,
     ) -> "Home":
         """Make a home: a root CA, an issuing CA below it, and an empty registry.
 
@@ -120,13 +121,15 @@ class Home:
             sealing_cost: scrypt's parameters; the default takes 128 MiB.
             store: the URL of an empty PostgreSQL database; ``store.db`` in the home when not given.
             token: makes the CA keys in this token instead of sealing them in the store.
+            revocation_url: where CRLs and OCSP will be published, for every certificate from the first CA's on.
 
         Raises:
             HomeExists: something is there already; nothing was touched.
-            InvalidName: the organization's name cannot be used. InvalidInput: the passphrase cannot.
+            InvalidName: the organization's name cannot be used. InvalidAddress: an address cannot.
+            InvalidInput: the passphrase cannot.
             UnreadableFile: no folder can be made there.
         """
-        folder, text = Path(path), settings_text(name, store=store, token=token)
+        folder, text = Path(path), settings_text(name, store=store, token=token, revocation_url=revocation_url)
         given = None if passphrase is None else accepted_passphrase(passphrase.encode())
         if os.path.lexists(folder) and not _is_empty_directory(folder):
             raise HomeExists(

@@ -131,12 +131,19 @@ def read_settings(folder: Path) -> Settings:
         raise _invalid(path, str(error)) from None
 
 
-def settings_text(name: str, *, store: str | None = None, token: TokenSettings | None = None) -> str:
+def settings_text(
+    name: str,
+    *,
+    store: str | None = None,
+    token: TokenSettings | None = None,
+    revocation_url: str | None = None,
+) -> str:
     """A new home's ``mutua.toml``.
 
     Raises:
         InvalidName: the organization is empty, too long, or not printable.
-        InvalidAddress: the store's is none of a PostgreSQL database. InvalidInput: the token cannot be called so.
+        InvalidAddress: the store's is none of a PostgreSQL database, or nothing can be published below the other.
+        InvalidInput: the token cannot be called so.
     """
     if not _is_organization(name):
         raise InvalidName("an organization's name has 1 to 64 printable characters", hint='such as "Acme Payments"')
@@ -155,7 +162,10 @@ def settings_text(name: str, *, store: str | None = None, token: TokenSettings |
         module, label = _quoted(str(token.module)), _quoted(token.token)
         text += "\n# The CA keys are in this token and never leave it.\n"
         text += f"pkcs11 = {{ module = {module}, token = {label} }}\n"
-    return text + _REVOCATION
+    if revocation_url is None:
+        return text + _REVOCATION
+    example = '# revocation_url = "http://pki.acme.example"'
+    return text + _REVOCATION.replace(example, f"revocation_url = {_quoted(accepted_base(revocation_url))}")
 
 
 def _quoted(text: str) -> str:
