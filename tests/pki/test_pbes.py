@@ -26,6 +26,14 @@ from tests.pki import bombs
 from tests.pki.hierarchy import client, key_of
 from tests.pki.mutations import foreign
 
+
+def one_more(algorithm: bytes) -> bytes:
+    """An algorithm whose parameters have one member more than there are."""
+    name, parameters = read_der(algorithm).members()
+    members = [encode(each.tag, each.content) for each in (*parameters.members(), parameters.members()[0])]
+    return encode(SEQUENCE, encode(name.tag, name.content), encode(SEQUENCE, *members))
+
+
 UNTIMED = settings(deadline=None)  # a slow machine is no finding
 
 SALT = b"\x01" * 8
@@ -131,6 +139,8 @@ def test_scrypt_parameters_have_bounds(n: int, r: int, p: int) -> None:
         bombs.pbes2(bombs.pbkdf2(0)),
         bombs.pbes2(bombs.pbkdf2(1), iv=bytes(5)),
         bombs.pbes2(bombs.pbkdf2(1)).replace(bytes.fromhex("2a864886f70d0209"), bytes.fromhex("2a864886f70d027f")),
+        one_more(bombs.pbes2(bombs.pbkdf2(1))),
+        one_more(bombs.pbes1(1)),
         encode(SEQUENCE),
         encode(OCTET_STRING, b""),
         b"\x05\x00",

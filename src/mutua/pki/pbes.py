@@ -202,7 +202,7 @@ def read_encryption(algorithm: Element) -> Encryption:
         return _pbes2(parameters)
     if not name.startswith(_PBES1):
         raise UnreadableKey(f"it is encrypted with {name}, which is not supported", hint=_UNSUPPORTED)
-    salt, iterations = _members(parameters, 2)
+    salt, iterations = _members(parameters, 2, most=2)
     known = name == PBE_SHA1_3DES
     # The others also take at most 24 bytes of key, derived from SHA-1 or from something quicker.
     derivation = Pkcs12Kdf(salt.octets(), positive(iterations), "sha1")
@@ -252,7 +252,7 @@ def positive(element: Element) -> int:
 
 
 def _pbes2(parameters: Element) -> Encryption:
-    derivation, encryption = _members(parameters, 2)
+    derivation, encryption = _members(parameters, 2, most=2)
     name, details = read_algorithm(encryption)
     cipher, size = _CIPHERS.get(name, (None, 32))
     iv = details.octets() if cipher else b"\x00"
@@ -269,10 +269,10 @@ def _pbes2(parameters: Element) -> Encryption:
     return Encryption(derive, cipher, size, iv, name)
 
 
-def _members(element: Element, least: int) -> tuple[Element, ...]:
+def _members(element: Element, least: int, *, most: int | None = None) -> tuple[Element, ...]:
     members = element.expect(SEQUENCE).members()
-    if len(members) < least:
-        raise UnreadableContents("the DER has a structure with too few members")
+    if not least <= len(members) <= (most or len(members)):
+        raise UnreadableContents("the DER has a structure with too few members or too many")
     return members
 
 
