@@ -3,11 +3,14 @@
     MutuaError
     ├── InvalidInput            what was asked for makes no sense            exit 2
     │   ├── InvalidName             not a name a certificate can carry
+    │   ├── InvalidDistinguishedName  not a distinguished name, or one that nobody can be known by
     │   ├── InvalidClientName       not a name the registry can hold
+    │   ├── InvalidCredential       not a way for a client to prove itself
     │   ├── InvalidGrant            not methods and a path pattern
     │   ├── InvalidLifetime         longer than the profile allows, or not positive
     │   ├── InvalidAddress          not a URL or address that can be called
     │   ├── UnknownClient           the registry has no such client
+    │   ├── UnknownCredential       the client is not known by that
     │   ├── UnknownCertificate      the inventory has no such certificate
     │   ├── UnknownIdentity         the home has no such identity
     │   ├── InvalidAuthority        not a CA that can be made, or not such a name
@@ -29,6 +32,7 @@
     │   ├── UnreadableStatement     not a renewal statement
     │   ├── UnreadableCheckpoint    not a checkpoint of an audit trail
     │   ├── UnreadableContents      nothing in the file is of a kind mutua knows
+    │   ├── MalformedForward        a proxy's headers do not hold one client certificate
     │   ├── TokenUnavailable        the PKCS#11 module, token or key cannot be used
     │   ├── AppNotFound             the application cannot be imported
     │   └── MissingExtra            a part of mutua that is installed on request
@@ -36,6 +40,8 @@
     │   ├── HomeExists              a home is there already
     │   ├── UnsafeHome              others can write the home, or own it
     │   ├── ClientExists            the registry knows that name already
+    │   ├── CredentialExists        somebody is known by that already
+    │   ├── TooManyPartners         handshakes could not look at so many certificates
     │   ├── AlreadyExists           a file or identity would be overwritten
     │   ├── AlreadyRevoked          the certificate was revoked before
     │   ├── NotOnHold               only a certificate on hold can be released
@@ -84,8 +90,16 @@ class InvalidName(InvalidInput):
     code = "invalid_name"
 
 
+class InvalidDistinguishedName(InvalidInput):
+    code = "invalid_distinguished_name"
+
+
 class InvalidClientName(InvalidInput):
     code = "invalid_client_name"
+
+
+class InvalidCredential(InvalidInput):
+    code = "invalid_credential"
 
 
 class InvalidGrant(InvalidInput):
@@ -102,6 +116,10 @@ class InvalidAddress(InvalidInput):
 
 class UnknownClient(InvalidInput):
     code = "unknown_client"
+
+
+class UnknownCredential(InvalidInput):
+    code = "unknown_credential"
 
 
 class UnknownCertificate(InvalidInput):
@@ -188,6 +206,10 @@ class UnreadableContents(Unreadable):
     code = "unreadable_contents"
 
 
+class MalformedForward(Unreadable):
+    code = "malformed_forward"
+
+
 class TokenUnavailable(Unreadable):
     code = "token_unavailable"
 
@@ -214,6 +236,14 @@ class UnsafeHome(NotAllowed):
 
 class ClientExists(NotAllowed):
     code = "client_exists"
+
+
+class CredentialExists(NotAllowed):
+    code = "credential_exists"
+
+
+class TooManyPartners(NotAllowed):
+    code = "too_many_partners"
 
 
 class AlreadyExists(NotAllowed):

@@ -9,6 +9,8 @@ from mutua.errors import UnreadableRequest
 from mutua.pki.certificates import write_der
 from mutua.pki.names import parse_name
 from mutua.pki.requests import write_request
+from mutua.registry.credentials import Form
+from mutua.registry.partners import by_certificate, by_key, by_subject
 from mutua.store.events import Recorded
 from mutua.tls.peer import PeerCertificate
 from tests.conftest import CHEAP_SEALING
@@ -52,11 +54,27 @@ def every_event(home: Home) -> list[Recorded]:
 
 
 def _registry(home: Home) -> None:
+    _partners(home)
     home.clients.add("bank", allow=["GET,POST /pix/**", "GET /status"])
     home.clients.add("quiet")
     home.clients.suspend("bank")
     home.clients.suspend("woovi")
     home.clients.resume("woovi")
+
+
+def _partners(home: Home) -> None:
+    """Known by all that a partner may bring, replaced, and taken away."""
+    now, partner = home.now(), make_root(organization="Partner")
+    issuing = make_issuing_ca(partner)
+    home.clients.add("partner", allow=["GET /status", "POST /webhook/*"])
+    home.clients.grant("partner", allow=["GET /balance"], deny=["GET /status"])
+    home.credentials.add("partner", by_certificate([partner.certificate], now=now))
+    home.credentials.add("partner", by_key([issuing.certificate, partner.certificate]), replace=True)
+    chain = [partner.certificate, issuing.certificate]
+    gone = by_subject(chain, Form.URI, "spiffe://partner.example/pay", now=now)
+    home.credentials.add("partner", gone)
+    home.credentials.add("partner", by_subject(chain, Form.DN, "CN=Pay,O=Partner,2.5.4.97=#0c0158", now=now))
+    home.credentials.remove("partner", gone.credential)
 
 
 def _revocations(home: Home) -> None:

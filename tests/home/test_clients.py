@@ -75,10 +75,11 @@ def test_a_snapshot_has_everybody_with_their_certificates(home: Home) -> None:
     home.clients.add("bank", allow=["GET /status"])
     home.clients.suspend("bank")
     thumbprints = {home.authority.issue_client("bank").thumbprint for _ in range(2)}
-    issued = home.snapshot().issued
-    assert {thumbprint for thumbprint, entry in issued.items() if entry.client.name == "bank"} == thumbprints
-    assert all(issued[thumbprint].suspended for thumbprint in thumbprints)
-    assert not issued[home.identities.load("woovi").thumbprint].suspended
+    snapshot = home.snapshot()
+    assert {thumbprint for thumbprint, name in snapshot.issued.items() if name == "bank"} == thumbprints
+    assert snapshot.clients["bank"].suspended
+    assert snapshot.issued[home.identities.load("woovi").thumbprint] == "woovi"
+    assert not snapshot.clients["woovi"].suspended
 
 
 @given(name=st.text(), allow=st.lists(st.text(), max_size=2))

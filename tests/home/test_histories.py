@@ -1,10 +1,11 @@
-"""Any history of acts verifies, and any cell that is changed behind its back is found."""
+"""Any history of acts verifies, is followed by the gate, and any cell changed behind its back is found."""
 
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,19 @@ from hypothesis import strategies as st
 
 from mutua import Home
 from mutua.errors import BrokenAudit, MutuaError
+from mutua.gate.snapshot import Snapshot
+from mutua.home.snapshots import follow, load
+from mutua.registry.credentials import Form
+from mutua.registry.partners import by_certificate, by_key, by_subject
 from tests.home.history import every_event, refuse, renew, reseal
+from tests.pki.hierarchy import make_issuing_ca, make_root
 from tests.store.tampering import COMPARED, Intruder, other_values
 
 ACTS: dict[str, Callable[[Home, random.Random], object]] = {
     "add": lambda home, chance: home.clients.add(f"client-{chance.randrange(5)}", allow=["GET /a/*", "POST /b"]),
+    "grant": lambda home, chance: home.clients.grant(some_client(home, chance), allow=["GET /c"], deny=["POST /b"]),
+    "trust": lambda home, chance: trust(home, some_client(home, chance), chance),
+    "distrust": lambda home, chance: distrust(home, some_client(home, chance)),
     "suspend": lambda home, chance: home.clients.suspend(some_client(home, chance)),
     "resume": lambda home, chance: home.clients.resume(some_client(home, chance)),
     "issue": lambda home, chance: home.authority.issue_client(some_client(home, chance)),
@@ -31,6 +40,35 @@ ACTS: dict[str, Callable[[Home, random.Random], object]] = {
     "reseal": lambda home, _: reseal(home),
     "refuse": lambda home, _: refuse(home),
 }
+
+
+PARTNER = make_issuing_ca(make_root(organization="Partner"))
+SELF_SIGNED = make_root(organization="Self")
+
+
+def trust(home: Home, client: str, chance: random.Random) -> None:
+    """Something that somebody else may be known by already."""
+    now, ca = home.now(), [PARTNER.certificate]
+    introduction = chance.choice(
+        [
+            by_certificate([SELF_SIGNED.certificate], now=now),
+            by_key([SELF_SIGNED.certificate]),
+            by_subject(ca, Form.DNS, "api.bank.example", now=now),
+            by_subject(ca, Form.DN, "CN=Bank,O=Partner", now=now),
+        ]
+    )
+    home.credentials.add(client, introduction, replace=chance.random() < 0.5)
+
+
+def distrust(home: Home, client: str) -> None:
+    for credential in home.credentials.of(client)[:1]:
+        home.credentials.remove(client, credential)
+
+
+def content(snapshot: Snapshot) -> dict[str, object]:
+    """What a snapshot says, whatever it is made of."""
+    said = {each.name: getattr(snapshot, each.name) for each in fields(snapshot) if each.name != "trust"}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in said.items()}
 
 
 def some_client(home: Home, chance: random.Random) -> str:
@@ -50,9 +88,13 @@ def test_any_history_verifies_and_any_cell_changed_in_it_is_found(
     shutil.copytree(home_template, folder, symlinks=True)
     with Home.open(folder) as home:
         reseal(home)
+        followed = load(home)
         for act in acts:
             with suppress(MutuaError):
                 ACTS[act](home, chance)
+            if chance.random() < 0.7:  # the others are followed together with those after them
+                followed = follow(home, followed)
+                assert content(followed) == content(load(home))
         assert home.audit.verify(home.audit.checkpoint()) == len(every_event(home))
         intruder = Intruder(home.store.path)
         for _ in range(8):

@@ -14,7 +14,8 @@ from mutua.errors import UnknownClient
 from mutua.inbound.connection import CONNECTION, KNOWN_CLIENT
 from mutua.inbound.live_gate import LiveGate
 from mutua.pki.certificates import write_der
-from mutua.registry.clients import CredentialKind, KnownClient
+from mutua.registry.clients import KnownClient
+from mutua.registry.credentials import CredentialKind
 from mutua.tls.identity import Identity
 from tests.inbound.connections import until
 

@@ -3,16 +3,13 @@
 import ssl
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from mutua import Home
+from mutua import Home, Identity
 from mutua.inbound.live_identity import LiveIdentity
 from mutua.pki.thumbprints import x5t_s256
-from mutua.store import authorities
 from mutua.tls.identity import CHAIN_FILE, KEY_FILE
 from mutua.tls.trust import Trust
 from tests.conftest import CHEAP_SEALING, soak
@@ -104,6 +101,7 @@ def test_a_ca_that_joins_the_store_is_believed_by_the_next_connection(
     serving = serve(loop=loop)
     with Home.create(tmp_path / "other", name="Other", sealing_cost=CHEAP_SEALING) as other:
         stranger, root = unregistered_identity(other), other.hierarchy.root
+        key = other.keys.of(root)
     context = stranger.client_context(home.trust)
 
     def status() -> int | None:
@@ -115,8 +113,7 @@ def test_a_ca_that_joins_the_store_is_believed_by_the_next_connection(
 
     assert status() is None
     assert serving.next_line("refused")["reason"] == "unknown_issuer"
-    with home.store.write() as connection:
-        authorities.add(connection, replace(root, id="root-2", created_at=datetime.now(UTC)))
+    home.hierarchy.take_in("elsewhere", Identity(key, (root.certificate,)))
     until(lambda: status() == 403)
     while (line := serving.next_line("refused"))["reason"] == "unknown_issuer":
         continue

@@ -155,9 +155,15 @@ def test_a_batch_is_written_whole_or_not_at_all(store: Store, happening: Event, 
         assert connection.execute(select(clients)).all() == []
 
 
+def of_nobody(value: str) -> dict[str, object]:
+    """A pin of a client that is not there."""
+    named = dict.fromkeys(("value", "match_key"), value)
+    return {"id": 1, "client": "nobody", "kind": "pin", "form": "spki", "authority": "", **named}
+
+
 def test_a_credential_of_nobody_is_refused_as_our_mistake(store: Store) -> None:
     with pytest.raises(IntegrityError) as wrong, store.write() as connection:
-        connection.execute(insert(credentials).values(client="nobody", kind="issued", value="never to be shown"))
+        connection.execute(insert(credentials).values(of_nobody("never to be shown")))
     assert "never to be shown" not in str(wrong.value)
 
 
@@ -165,7 +171,7 @@ def test_references_are_checked_after_an_upgrade_too(store: Store) -> None:
     store.upgrade()
     for _ in range(2):
         with pytest.raises(IntegrityError), store.write() as connection:
-            connection.execute(insert(credentials).values(client="nobody", kind="issued", value="x"))
+            connection.execute(insert(credentials).values(of_nobody("x")))
 
 
 def test_a_reader_sees_one_moment_while_another_writes(store: Store, append: Append) -> None:
@@ -248,7 +254,7 @@ def test_a_store_that_has_become_older_is_refused_until_it_is_opened_anew(
     location: Path | str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "SCHEMA_REVISION", "0003")
+        patch.setattr(store_module, "SCHEMA_REVISION", "9998")
         with pytest.raises(UnreadableStore, match="older"), store.read():
             pass
 

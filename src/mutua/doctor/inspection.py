@@ -25,7 +25,9 @@ from mutua.doctor.extensions import (
     scope_urls,
     signature_in,
 )
+from mutua.errors import UnreadableContents
 from mutua.pki.certificates import is_ca
+from mutua.pki.chains import leaf_of
 from mutua.pki.contents import (
     CertificateContent,
     Content,
@@ -37,6 +39,7 @@ from mutua.pki.contents import (
     RequestContent,
     UnknownContent,
 )
+from mutua.pki.dn import DistinguishedName
 from mutua.pki.keys import PublicKey, describe_key
 from mutua.pki.thumbprints import base64url, x5t_s256
 
@@ -57,6 +60,20 @@ def inspect(contents: tuple[Content, ...], now: datetime) -> list[Description]:
     """
     owners = {_spki_s256(each.public_key()): x5t_s256(each) for each in _certificates(contents)}
     return [_describe(each, now, owners) for each in contents]
+
+
+def subject_of(contents: tuple[Content, ...]) -> DistinguishedName:
+    """The subject of the leaf among the certificates of a file; where it has none, that of its request.
+
+    Raises:
+        UnreadableContents: there is neither.
+    """
+    if certificates := tuple(_certificates(contents)):
+        return DistinguishedName.of(leaf_of(certificates).subject)
+    request = next((each.request for each in contents if isinstance(each, RequestContent)), None)
+    if request is None:
+        raise UnreadableContents("there is no certificate and no request in it", hint="give a file that has a subject")
+    return DistinguishedName.of(request.subject)
 
 
 def describe_certificate(certificate: x509.Certificate, now: datetime) -> Description:

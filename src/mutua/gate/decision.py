@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from mutua.gate.paths import problem_with
+from mutua.gate.proofs import Proven, prove
 from mutua.gate.snapshot import ClientEntry, Snapshot
 from mutua.reasons import Reason
-from mutua.registry.clients import CredentialKind, KnownClient
+from mutua.registry.clients import KnownClient
 from mutua.tls.peer import PeerCertificate
 
 
@@ -66,7 +67,7 @@ class Identified:
     Attributes:
         known: for the application.
         entry: for the rest of the decision.
-        expires: when its certificate does, in seconds since 1970; until then the snapshot says the same.
+        expires: when its certificate or credential does, in seconds since 1970; until then the snapshot says the same.
     """
 
     known: KnownClient
@@ -81,20 +82,22 @@ def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datet
     if peer is None:
         return Refusal(Reason.NO_CERTIFICATE, "no client certificate on this connection")
     thumbprint = peer.thumbprint
-    entry = snapshot.issued.get(thumbprint)
-    name = entry.client.name if entry else None
+    found = prove(snapshot, peer, now)
+    entry = snapshot.clients.get(found.client) if isinstance(found, Proven) else None
+    name = entry.name if entry else None
     if now < peer.not_before:
         return Refusal(Reason.NOT_YET_VALID, f"valid from {peer.not_before:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
     if now > peer.not_after:
         return Refusal(Reason.EXPIRED, f"expired at {peer.not_after:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
     if thumbprint in snapshot.revoked:
         return Refusal(Reason.REVOKED, "the certificate is revoked", name, thumbprint)
-    if entry is None:
-        return Refusal(Reason.UNKNOWN_CLIENT, "the certificate belongs to no client", None, thumbprint)
+    if entry is None or not isinstance(found, Proven):
+        detail = found if isinstance(found, str) else "the certificate belongs to no client"
+        return Refusal(Reason.UNKNOWN_CLIENT, detail, None, thumbprint)
     if entry.suspended:
         return Refusal(Reason.SUSPENDED, "the client is suspended", name, thumbprint)
-    known = KnownClient(entry.client.name, thumbprint, CredentialKind.ISSUED)
-    return Identified(known, entry, peer.not_after.timestamp())
+    expires = peer.not_after if found.ends_at is None else min(peer.not_after, found.ends_at)
+    return Identified(KnownClient(entry.name, thumbprint, found.kind), entry, expires.timestamp())
 
 
 def authorize(who: Identified, request: Request) -> KnownClient | Refusal:
@@ -102,7 +105,7 @@ def authorize(who: Identified, request: Request) -> KnownClient | Refusal:
     known = who.known
     if problem := problem_with(request.path, request.raw_path):
         return Refusal(Reason.MALFORMED, problem, known.name, known.thumbprint)
-    if not who.entry.allows(request.method, request.path):
+    if not who.entry.rules.allow(request.method, request.path):
         detail = f"no grant covers {request.method} {request.path}"
         return Refusal(Reason.NOT_GRANTED, detail, known.name, known.thumbprint)
     return known

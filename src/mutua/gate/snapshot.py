@@ -2,56 +2,139 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
+from mutua.gate.layered import Layered
 from mutua.registry.clients import Client, ClientState
-from mutua.registry.grants import compile_grants
+from mutua.registry.credentials import Credential, CredentialKind, Form
+from mutua.registry.grants import Grant, compile_grants
+
+MAX_METHODS = 64
+"""Methods remembered for some grants, so that a peer who invents methods cannot fill the memory; IANA lists 43."""
+
+MAX_RULES = 65_536
+"""Different sets of grants that are compiled once for all clients that have them."""
 
 
-class ClientEntry:
-    """A client as the gate asks for it: its state, and its grants compiled by method on first use."""
+class Rules:
+    """What some grants allow, compiled by method on first use; shared by every client that has exactly these."""
 
-    __slots__ = ("_patterns", "client", "suspended")
+    __slots__ = ("_patterns", "grants")
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.suspended = client.state is not ClientState.ACTIVE
+    def __init__(self, grants: tuple[Grant, ...]) -> None:
+        self.grants = grants
         self._patterns: dict[str, re.Pattern[str] | None] = {}
 
-    def allows(self, method: str, path: str) -> bool:
+    def allow(self, method: str, path: str) -> bool:
         """Whether a grant covers the method and the path."""
         try:
             pattern = self._patterns[method]
         except KeyError:
-            pattern = compile_grants(self.client.grants, method)
+            pattern = compile_grants(self.grants, method)
             if len(self._patterns) < MAX_METHODS:
                 self._patterns[method] = pattern
         return pattern is not None and pattern.fullmatch(path) is not None
 
 
-MAX_METHODS = 64
-"""Methods remembered for a client, so that a peer who invents methods cannot fill the memory; IANA lists 43."""
+rules_of = lru_cache(MAX_RULES)(Rules)
+"""The rules of a tuple of grants."""
+
+
+class ClientEntry(NamedTuple):
+    """A client as the gate asks for it.
+
+    Attributes:
+        name: in the registry.
+        suspended: whether nothing of it is let in.
+        rules: what it may call.
+    """
+
+    name: str
+    suspended: bool
+    rules: Rules
+
+    @classmethod
+    def of(cls, client: Client) -> "ClientEntry":
+        """The entry of a client."""
+        return cls(client.name, client.state is not ClientState.ACTIVE, rules_of(client.grants))
+
+
+class Proof(NamedTuple):
+    """Whom a pinned certificate, a pinned key or a subject proves.
+
+    Attributes:
+        client: its name.
+        ends_at: when it stops to, UTC; ``None`` for never.
+    """
+
+    client: str
+    ends_at: datetime | None
+
+
+SubjectKey = tuple[str, Form, str]
+"""The SPKI hash of the pinned CA, the kind of name, and the name in the form in which names are compared."""
+
+
+def _layered() -> "Layered[str, str]":
+    return Layered({})
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the registry says, immutable; a change makes a new one.
+    """What the registry says, immutable; a change makes a new one that shares all the rest.
 
     Attributes:
         version: the id of the last event it contains; 0 for an empty registry.
-        issued: the client of each certificate we issued to one, by x5t#S256.
-        revoked: x5t#S256 of every revoked certificate.
+        hash: of that event: another store has another.
+        clients: by name.
+        issued: the client's name for each certificate we issued to one, by x5t#S256.
+        revoked: what is refused whoever shows it, by x5t#S256.
+        pins: by x5t#S256 of the certificate, or SPKI hash of the key.
+        subjects: by the CA's key, the kind of name and the name; of each the clients that claim it.
+        authorities: the SPKI hashes of the CAs that subjects are pinned to.
+        trust: the id of the last event that may have changed what clients are verified with.
     """
 
     version: int = 0
-    issued: Mapping[str, ClientEntry] = field(default_factory=lambda: MappingProxyType({}))
-    revoked: frozenset[str] = frozenset()
+    hash: str = ""
+    clients: Layered[str, ClientEntry] = field(default_factory=lambda: Layered({}))
+    issued: Layered[str, str] = field(default_factory=_layered)
+    revoked: Layered[str, bool] = field(default_factory=lambda: Layered({}))
+    pins: Mapping[tuple[Form, str], Proof] = field(default_factory=dict)
+    subjects: Mapping[SubjectKey, tuple[Proof, ...]] = field(default_factory=dict)
+    authorities: frozenset[str] = frozenset()
+    trust: int = 0
 
     @classmethod
-    def of(cls, version: int, clients: Iterable[Client], revoked: Iterable[str]) -> "Snapshot":
-        """Index the clients by their credentials."""
+    def of(cls, version: int, clients: Iterable[Client], revoked: Iterable[str], *, hash_: str = "") -> "Snapshot":
+        """Index clients that are given whole, with their credentials."""
+        known = tuple(clients)
         issued = {
-            credential.value: entry for entry in map(ClientEntry, clients) for credential in entry.client.credentials
+            each.value: client.name
+            for client in known
+            for each in client.credentials
+            if each.kind is CredentialKind.ISSUED
         }
-        return cls(version, MappingProxyType(issued), frozenset(revoked))
+        return cls(
+            version,
+            hash_,
+            Layered({client.name: ClientEntry.of(client) for client in known}),
+            Layered(issued),
+            Layered(dict.fromkeys(revoked, True)),
+        ).with_credentials((client.name, each) for client in known for each in client.credentials)
+
+    def with_credentials(self, credentials: Iterable[tuple[str, Credential]]) -> "Snapshot":
+        """The snapshot with exactly these pins and subjects, each with its client's name."""
+        pins: dict[tuple[Form, str], Proof] = {}
+        subjects: dict[SubjectKey, tuple[Proof, ...]] = {}
+        for client, each in credentials:
+            proof = Proof(client, each.ends_at)
+            if each.kind is CredentialKind.PIN:
+                pins[each.form, each.value] = proof
+            elif each.kind is CredentialKind.SUBJECT:
+                key = each.authority, each.form, each.match_key
+                subjects[key] = (*subjects.get(key, ()), proof)
+        return replace(self, pins=pins, subjects=subjects, authorities=frozenset(key[0] for key in subjects))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from mutua.errors import ClientExists, UnknownClient
+from mutua.errors import ClientExists, InvalidGrant, UnknownClient
 from mutua.registry.clients import Client, ClientState, accepted_client_name
 from mutua.registry.grants import Grant
 from mutua.store import registry
@@ -31,8 +31,7 @@ class Clients:
             InvalidClientName, InvalidGrant: what was given cannot be used.
             ClientExists: the registry knows that name.
         """
-        grants = dict.fromkeys(grant if isinstance(grant, Grant) else Grant.parse(grant) for grant in allow)
-        client = Client(name=accepted_client_name(name), grants=tuple(grants))
+        client = Client(name=accepted_client_name(name), grants=_grants(allow))
         with self._home.store.write() as connection:
             if registry.find(connection, name) is not None:
                 raise ClientExists(f"the client {name!r} is registered already", hint=f"mutua client show {name}")
@@ -41,6 +40,32 @@ class Clients:
             registry.add(connection, client, at=event.at)
             self._home.record(connection, event)
         return client
+
+    def grant(self, name: str, *, allow: Iterable[str | Grant] = (), deny: Iterable[str | Grant] = ()) -> Client:
+        """Change what a client may call, from its next request on.
+
+        Args:
+            name: the client.
+            allow: grants more; one that it has already changes nothing.
+            deny: grants to take away, exactly as they stand.
+
+        Raises:
+            InvalidGrant: what was given cannot be used, or is to be taken away and not there.
+            UnknownClient: the registry has none of that name.
+        """
+        added, taken = _grants(allow), _grants(deny)
+        with self._home.store.write() as connection:
+            client = self._find(connection, name)
+            for each in taken:
+                if each not in client.grants:
+                    raise InvalidGrant(f"{name[:80]!r} has no grant '{each}'", hint=f"mutua client show {name[:80]}")
+            left = [each for each in client.grants if each not in taken]
+            new = [each for each in added if each not in left]
+            if new or taken:
+                registry.change_grants(connection, name, add=new, remove=taken)
+                facts = {"allowed": list(map(str, new)), "denied": list(map(str, taken))}
+                self._home.record(connection, self._home.event("client.granted", name, facts))
+            return self._find(connection, name)
 
     def get(self, name: str) -> Client:
         """One client.
@@ -95,6 +120,11 @@ class Clients:
         if client is None:
             raise _unknown(name)
         return client
+
+
+def _grants(given: Iterable[str | Grant]) -> tuple[Grant, ...]:
+    """Each once."""
+    return tuple(dict.fromkeys(each if isinstance(each, Grant) else Grant.parse(each) for each in given))
 
 
 def _unknown(name: str) -> UnknownClient:

@@ -13,11 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from mutua.ca.hierarchy import AuthorityState
 from mutua.errors import HomeExists, HomeNotFound, MutuaError, UnreadableFile
 from mutua.gate.snapshot import Snapshot
+from mutua.home import snapshots
 from mutua.home.audit import Audit, make_audit_key
 from mutua.home.authority import Authority
 from mutua.home.clients import Clients
+from mutua.home.credentials import Credentials
 from mutua.home.crls import Crls
 from mutua.home.files import PUBLIC_FILE, alone, clear_away, require_private, sync_directory, update_file, write_file
 from mutua.home.hierarchy import Hierarchy
@@ -38,9 +41,10 @@ from mutua.home.requests import Requests
 from mutua.home.revocation import Revocation
 from mutua.home.sealing import Cost, Sealer
 from mutua.home.settings import SETTINGS_FILE, Settings, TokenSettings, read_settings, settings_text
-from mutua.pki.certificates import write_pem
+from mutua.pki.certificates import read_certificate, write_pem
 from mutua.pki.keys import KeyType
-from mutua.store import events, registry, revocations
+from mutua.registry.credentials import Role
+from mutua.store import authorities, credentials, events
 from mutua.store.events import Event
 from mutua.store.store import Store
 from mutua.tls.trust import Trust
@@ -82,6 +86,7 @@ class Home:
         self.settings = settings
         self.store = store
         self.clients = Clients(self)
+        self.credentials = Credentials(self)
         self.authority = Authority(self)
         self.requests = Requests(self)
         self.renewal = Renewal(self)
@@ -265,6 +270,21 @@ class Home:
         """Trust in this home's CAs: what its servers and clients verify each other with."""
         return Trust(tuple(record.certificate for record in self.hierarchy.trusted()))
 
+    @property
+    def trust_in_clients(self) -> Trust:
+        """What a server verifies clients with: this home's CAs, and the CAs and certificates of its partners.
+
+        A path that ends there only gets a client through the handshake: the registry says whether it is known.
+        """
+        with self.store.read() as connection:
+            ours = authorities.everyone(connection)
+            anchors, between = (
+                tuple(map(read_certificate, credentials.certificates(connection, *roles)))
+                for roles in ((Role.LEAF, Role.ANCHOR), (Role.INTERMEDIATE,))
+            )
+        trusted = (each.certificate for each in ours if each.state is not AuthorityState.RETIRED)
+        return Trust(tuple(trusted), partners=anchors, intermediates=between)
+
     def publish_bundle(self) -> None:
         """Bring ``ca.pem`` in line with the store: every CA that is trusted, old and new ones together.
 
@@ -289,10 +309,7 @@ class Home:
 
     def snapshot(self) -> Snapshot:
         """What the registry says now, as the gate wants it."""
-        with self.store.read() as connection:
-            return Snapshot.of(
-                events.last_id(connection), registry.everyone(connection), revocations.thumbprints(connection)
-            )
+        return snapshots.load(self)
 
     def now(self) -> datetime:
         """The time, UTC."""

@@ -12,6 +12,7 @@ from mutua.errors import MutuaError
 from mutua.gate.decision import Identified, Refusal, Request, authorize, identify
 from mutua.gate.snapshot import Snapshot
 from mutua.home.home import Home
+from mutua.home.snapshots import follow, load
 from mutua.home.watching import Watcher
 from mutua.registry.clients import KnownClient
 from mutua.tls.peer import PeerCertificate
@@ -52,8 +53,9 @@ class LiveGate:
         self._loading = Lock()
         self._lost = False
         self._sighted: dict[str, datetime] = {}
+        self._snapshot: Snapshot | None = None
         try:
-            self._trust = self._home.trust
+            self._trust = self._home.trust_in_clients
             self._feed.changed()
             self._load()
         except BaseException:
@@ -65,7 +67,7 @@ class LiveGate:
 
     @property
     def trust(self) -> Trust:
-        """Trust in the home's CAs, as of the newest snapshot."""
+        """What clients are verified with, as of the newest snapshot."""
         return self._trust
 
     def decide(self, peer: PeerCertificate | None, request: Request) -> KnownClient | Refusal:
@@ -115,8 +117,11 @@ class LiveGate:
     def _load(self) -> None:
         with self._loading:
             confirmed = time.monotonic()
-            self._view = _View(self._home.snapshot(), {})
-            trust = self._home.trust
-            # The same object as long as it says the same: contexts are built anew when it is another.
-            self._trust = self._trust if self._trust == trust else trust
+            before = self._snapshot
+            self._snapshot = follow(self._home, before) if before is not None else load(self._home)
+            self._view = _View(self._snapshot, {})
             self._confirmed = confirmed
+            if before is None or before.trust != self._snapshot.trust:
+                trust = self._home.trust_in_clients
+                # The same object as long as it says the same: contexts are built anew when it is another.
+                self._trust = self._trust if self._trust == trust else trust

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mutua.errors import InvalidClientName
+from mutua.registry.credentials import Credential, CredentialKind
 from mutua.registry.grants import Grant
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -15,28 +16,6 @@ class ClientState(StrEnum):
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
-
-
-class CredentialKind(StrEnum):
-    """How a client proves itself.
-
-    ``issued``: with a certificate this authority issued for it, found in the inventory by thumbprint.
-    """
-
-    ISSUED = "issued"
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """One way for a client to prove itself.
-
-    Attributes:
-        kind: what the value is compared with.
-        value: for ``issued``, the certificate's x5t#S256.
-    """
-
-    kind: CredentialKind
-    value: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from mutua.ca.hierarchy import AuthorityState, Purpose
 from mutua.pki.certificates import read_certificate, write_der
+from mutua.pki.thumbprints import x5t_s256
 from mutua.store.schema import authorities
 
 
@@ -58,6 +59,12 @@ def everyone(connection: Connection) -> tuple[AuthorityRecord, ...]:
     """Every CA, the oldest first, and a root before what it signed in the same moment."""
     rows = connection.execute(select(authorities).order_by(authorities.c.created_at, authorities.c.id.desc()))
     return tuple(_record(row) for row in rows)
+
+
+def thumbprints(connection: Connection) -> dict[str, str]:
+    """The id of every CA by its certificate's x5t#S256."""
+    rows = connection.execute(select(authorities.c.certificate, authorities.c.id))
+    return {x5t_s256(der): identifier for der, identifier in rows}
 
 
 def states(connection: Connection) -> dict[str, AuthorityState]:

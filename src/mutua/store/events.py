@@ -233,10 +233,11 @@ def any_text(connection: Connection) -> Iterator[None]:
         driver.text_factory = before
 
 
-def since(connection: Connection, identifier: int) -> list[Happened]:
-    """What happened after an event, in order."""
+def since(connection: Connection, identifier: int, *, limit: int | None = None) -> list[Happened]:
+    """What happened after an event, in order; no more than ``limit`` of it."""
     columns = events.c
     query = select(columns.id, columns.kind, columns.subject).where(columns.id > identifier).order_by(columns.id)
+    query = query.limit(limit)
     return [Happened._make(row) for row in connection.execute(query)]
 
 

@@ -4,20 +4,28 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
-from mutua.registry.clients import Client, ClientState, Credential, CredentialKind
+from mutua.registry.clients import Client, ClientState
+from mutua.registry.credentials import Credential
 from mutua.registry.grants import Grant
-from mutua.store.schema import certificates, clients, credentials, grants
+from mutua.store import credentials
+from mutua.store.schema import certificates, clients, grants
 
 
 def add(connection: Connection, client: Client, *, at: datetime) -> None:
     """Store a client with its grants."""
     connection.execute(insert(clients).values(name=client.name, state=client.state.value, created_at=at))
-    for grant in client.grants:
-        connection.execute(
-            insert(grants).values(client=client.name, methods=",".join(grant.methods), pattern=grant.pattern)
-        )
+    change_grants(connection, client.name, add=client.grants)
+
+
+def change_grants(connection: Connection, client: str, *, add: Iterable[Grant], remove: Iterable[Grant] = ()) -> None:
+    """Let a client call more, or less."""
+    for grant in remove:
+        there = and_(grants.c.methods == ",".join(grant.methods), grants.c.pattern == grant.pattern)
+        connection.execute(delete(grants).where(grants.c.client == client, there))
+    for grant in add:
+        connection.execute(insert(grants).values(client=client, methods=",".join(grant.methods), pattern=grant.pattern))
 
 
 def set_state(connection: Connection, client: str, state: ClientState) -> None:
@@ -56,22 +64,20 @@ def _clients(connection: Connection, name: str | None) -> Iterable[Client]:
     one = name is not None
     rows = select(clients.c.name, clients.c.state).order_by(clients.c.name)
     grant_rows = select(grants.c.client, grants.c.methods, grants.c.pattern).order_by(grants.c.id)
-    credential_rows = select(credentials.c.client, credentials.c.kind, credentials.c.value).order_by(credentials.c.id)
     issued_rows = select(certificates.c.client, certificates.c.thumbprint).where(certificates.c.client.is_not(None))
     issued_rows = issued_rows.order_by(certificates.c.id)
     if one:
         rows = rows.where(clients.c.name == name)
         grant_rows = grant_rows.where(grants.c.client == name)
-        credential_rows = credential_rows.where(credentials.c.client == name)
         issued_rows = issued_rows.where(certificates.c.client == name)
     granted: dict[str, list[Grant]] = defaultdict(list)
     for client, methods, pattern in connection.execute(grant_rows):
         granted[client].append(Grant(tuple(methods.split(",")), pattern))
     proofs: dict[str, list[Credential]] = defaultdict(list)
-    for client, kind, value in connection.execute(credential_rows):
-        proofs[client].append(Credential(CredentialKind(kind), value))
+    for held in credentials.everyone(connection, name):
+        proofs[held.client].append(held.credential)
     for client, thumbprint in connection.execute(issued_rows):
-        proofs[client].append(Credential(CredentialKind.ISSUED, thumbprint))
+        proofs[client].append(Credential.issued(thumbprint))
     for client, state in connection.execute(rows):
         yield Client(
             name=client,

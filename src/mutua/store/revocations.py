@@ -1,6 +1,6 @@
 """Revocations, as rows: one for each certificate that is revoked or on hold now."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,11 +8,9 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from mutua.ca.hierarchy import AuthorityState
 from mutua.pki.crl import Revocation
-from mutua.pki.thumbprints import x5t_s256
+from mutua.store.authorities import thumbprints as thumbprints_of_authorities
 from mutua.store.inventory import CertificateRecord, with_thumbprint
 from mutua.store.schema import authorities, certificates, crls, revocations
-
-_CERTIFICATES = select(authorities.c.id, authorities.c.certificate)
 
 
 class RevokedCertificate(NamedTuple):
@@ -68,9 +66,19 @@ def thumbprints(connection: Connection) -> list[str]:
     return refused
 
 
+def among(connection: Connection, chosen: Collection[str]) -> dict[str, bool | None]:
+    """Which of these certificates, by x5t#S256, are revoked or on hold by now: true, or ``None`` for not."""
+    query = (
+        select(certificates.c.thumbprint)
+        .join(revocations, revocations.c.certificate == certificates.c.id)
+        .where(with_thumbprint(connection, chosen))
+    )
+    return dict.fromkeys(chosen) | dict.fromkeys(connection.execute(query).scalars(), True)
+
+
 def _retired(connection: Connection) -> list[str]:
     """The CAs that are trusted no more, for they are retired or revoked, and every CA below one."""
-    known = {x5t_s256(der): identifier for identifier, der in connection.execute(_CERTIFICATES)}
+    known = thumbprints_of_authorities(connection)
     taken_back = (
         select(certificates.c.thumbprint)
         .join(revocations, revocations.c.certificate == certificates.c.id)

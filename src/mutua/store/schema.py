@@ -124,11 +124,25 @@ Index("ix_certificates_thumbprint", CERTIFICATE_BLOCK, certificates.c.thumbprint
 credentials = Table(
     "credentials",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", _Id, primary_key=True, autoincrement=False, comment="of the event that tells of it"),
     Column("client", ForeignKey(clients.c.name), nullable=False, index=True),
-    Column("kind", String(16), nullable=False),
-    Column("value", Text, nullable=False),
-    UniqueConstraint("kind", "value"),
+    Column("kind", String(16), nullable=False, comment="pin or subject; those that were issued are in certificates"),
+    Column("form", String(16), nullable=False, comment="what the value is: x5t#S256, spki, subject_dn, san_dns, ..."),
+    Column("value", Text, nullable=False, comment="as it is shown"),
+    Column("match_key", Text, nullable=False, comment="as it is compared"),
+    Column("authority", _Ascii, nullable=False, comment="the SPKI hash of the CA that a subject is pinned to"),
+    Column("ends_at", UtcDateTime, comment="when it stops to count"),
+    UniqueConstraint("form", "match_key", "authority"),
+)
+
+# What came with a credential: a partner's certificate, its CA, the CAs between them.
+partner_certificates = Table(
+    "partner_certificates",
+    metadata,
+    Column("credential", ForeignKey(credentials.c.id), primary_key=True),
+    Column("thumbprint", _Ascii, primary_key=True, comment="x5t#S256"),
+    Column("role", String(16), nullable=False, comment="leaf, anchor, intermediate"),
+    Column("der", LargeBinary, nullable=False),
 )
 
 grants = Table(

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mutua.errors import UnreadableCertificate
 from mutua.pki.certificates import read_certificate
-from mutua.pki.foreign import parsing
-from mutua.pki.thumbprints import x5t_s256
+from mutua.pki.foreign import MALFORMED, parsing
+from mutua.pki.keys import PublicKey
+from mutua.pki.thumbprints import spki_s256, x5t_s256
 
 if TYPE_CHECKING:
     from mutua.tls.trust import Trust
@@ -41,6 +42,16 @@ class PeerCertificate:
     not_before: datetime
     not_after: datetime
     resumed: bool = False
+
+    @property
+    def key(self) -> str:
+        """The SPKI hash of the leaf's key."""
+        return _key(self.chain[0])
+
+    @property
+    def issuer_keys(self) -> tuple[str, ...]:
+        """The SPKI hashes of the CAs on the verified path, from the leaf's issuer up; none where no path is known."""
+        return tuple(map(_key, self.chain[1:]))
 
     @classmethod
     def read(cls, chain: tuple[bytes, ...], *, resumed: bool = False) -> "PeerCertificate":
@@ -82,6 +93,17 @@ def _read(chain: tuple[bytes, ...], resumed: bool) -> PeerCertificate:  # noqa: 
     except (ValueError, IndexError, x509.InvalidVersion):
         raise refusal from None
     return PeerCertificate(leaf, chain, x5t_s256(chain[0]), not_before, not_after, resumed)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _key(der: bytes) -> str:
+    """The SPKI hash of a certificate's key; empty for a key that cannot be read, which is nobody's."""
+    try:
+        with parsing(UnreadableCertificate("the key cannot be read")):
+            key = x509.load_der_x509_certificate(der).public_key()
+            return spki_s256(key) if isinstance(key, PublicKey) else ""
+    except (UnreadableCertificate, *MALFORMED):
+        return ""
 
 
 def _verified_chain(connection: Any) -> tuple[bytes, ...]:

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -22,10 +23,15 @@ class Trust:
     Attributes:
         anchors: CA certificates; a path must end at one that is self-signed.
         include_system: whether the operating system's anchors count as well.
+        partners: certificates of others that a path may end at too, whoever signed them: CAs below one that is not
+            believed, and certificates that are known one by one.
+        intermediates: CAs of partners that complete a path, and that none ends at.
     """
 
     anchors: tuple[x509.Certificate, ...] = ()
     include_system: bool = False
+    partners: tuple[x509.Certificate, ...] = ()
+    intermediates: tuple[x509.Certificate, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.anchors and not self.include_system:
@@ -59,11 +65,15 @@ class Trust:
         Raises:
             UnreadableCertificate: OpenSSL cannot read one of them.
         """
-        if self.anchors:
+        if anchors := self.anchors + self.partners:
             try:
-                context.load_verify_locations(cadata=b"".join(write_der(anchor) for anchor in self.anchors))
+                context.load_verify_locations(cadata=b"".join(map(write_der, anchors)))
             except ssl.SSLError as error:
                 raise UnreadableCertificate(f"OpenSSL cannot read a CA certificate: {error}") from None
+        if self.partners:
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            # Ours stand the strict test; what others issue is what it is, and is known by its key or whole.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if self.include_system:
             context.load_default_certs(
                 ssl.Purpose.SERVER_AUTH if context.protocol == ssl.PROTOCOL_TLS_CLIENT else ssl.Purpose.CLIENT_AUTH
@@ -76,11 +86,16 @@ class Trust:
         """
         path = [leaf]
         while path[-1].subject != path[-1].issuer and len(path) < MAX_PATH:
-            issuer = next((anchor for anchor in self.anchors if issued_by(path[-1], anchor)), None)
+            issuer = next((each for each in self._authorities() if issued_by(path[-1], each)), None)
             if issuer is None:
                 break
             path.append(issuer)
         return tuple(path)
+
+    def _authorities(self) -> Iterator[x509.Certificate]:
+        yield from self.anchors
+        yield from self.partners
+        yield from self.intermediates
 
     def __repr__(self) -> str:
         names = [common_name(anchor.subject) for anchor in self.anchors] + ["the system's"] * self.include_system

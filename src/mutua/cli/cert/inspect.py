@@ -6,14 +6,16 @@ from datetime import UTC, datetime
 import click
 
 from mutua.cli import complain
+from mutua.cli.cert.comparison import tell_comparison
 from mutua.cli.cert.description import sections, summary
 from mutua.cli.exits import ExitCode, exit_code
 from mutua.cli.options import json_option, password_from
 from mutua.cli.output import data, facts, json_data, printable
 from mutua.cli.passwords import asked_password
-from mutua.doctor.inspection import Description, inspect
+from mutua.doctor.inspection import Description, inspect, subject_of
 from mutua.errors import EncryptedKey, MutuaError, UnreadableFile
 from mutua.pki.contents import MAX_CONTENTS_BYTES, Content, read_contents
+from mutua.pki.dn import DistinguishedName
 from mutua.tls.files import read_file
 
 STANDARD_INPUT = "-"
@@ -21,13 +23,20 @@ STANDARD_INPUT = "-"
 
 @click.command(name="inspect")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--compare", is_flag=True, help="Show where the subjects of two files differ.")
+@click.option("--subject-dn", metavar="DN", help="Show where the subject of one file differs from this (RFC 4514).")
 @click.option("--password-file", metavar="FILE", help="Opens encrypted keys and PKCS#12 files; asked for otherwise.")
 @json_option
-def inspect_(files: tuple[str, ...], password_file: str | None, *, as_json: bool) -> int:
+def inspect_(
+    files: tuple[str, ...], subject_dn: str | None, password_file: str | None, *, compare: bool, as_json: bool
+) -> int:
     """Say what is in a file: certificates, requests, CRLs, keys, PKCS#12, PKCS#7, in PEM or DER.
 
     FILE is '-' for standard input. Nothing is verified but a request's own signature, and no private key is shown.
     Of several files each is told of; exits with 3 when one of them cannot be read.
+
+    A comparison is of subjects alone, as a client is matched by its name: of the leaf in each file, or of its request.
+    It exits with 1 when they do not match.
 
     \b
     Examples:
@@ -35,8 +44,12 @@ def inspect_(files: tuple[str, ...], password_file: str | None, *, as_json: bool
       mutua cert inspect bank.p12 --password-file password.txt
       mutua cert inspect request.csr crl.der partner.p7b --json
       mutua cert inspect - < chain.pem
+      mutua cert inspect --compare old.pem new.pem
+      mutua cert inspect partner.pem --subject-dn "CN=api.bank.example,O=Bank,C=BR"
     """
     password, now = password_from(password_file), datetime.now(UTC)
+    if compare or subject_dn is not None:
+        return _compare(files, subject_dn, password, as_json=as_json)
     told: list[dict[str, object]] = []
     result = ExitCode.OK
     for file in files:
@@ -55,6 +68,25 @@ def inspect_(files: tuple[str, ...], password_file: str | None, *, as_json: bool
     if as_json:
         json_data(told)
     return result
+
+
+def _compare(files: tuple[str, ...], subject_dn: str | None, password: bytes | None, *, as_json: bool) -> int:
+    if len(files) != (2 if subject_dn is None else 1):
+        raise click.UsageError("Give two files with --compare, or one file with --subject-dn.")
+    if subject_dn is not None:
+        wanted = DistinguishedName.parse(subject_dn)
+        return tell_comparison((files[0], "--subject-dn"), (_subject(files[0], password), wanted), as_json=as_json)
+    names = (_subject(files[0], password), _subject(files[1], password))
+    return tell_comparison((files[0], files[1]), names, as_json=as_json)
+
+
+def _subject(file: str, password: bytes | None) -> DistinguishedName:
+    try:
+        return subject_of(_contents(file, password))
+    except UnreadableFile:
+        raise
+    except MutuaError as error:
+        raise type(error)(f"{file}: {error.message}", hint=error.hint) from None
 
 
 def _contents(file: str, password: bytes | None) -> tuple[Content, ...]:

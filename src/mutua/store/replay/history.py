@@ -11,6 +11,7 @@ from mutua.errors import BrokenAudit
 from mutua.store.events import Recorded
 from mutua.store.replay.authorities import Authorities
 from mutua.store.replay.certificates import Certificates
+from mutua.store.replay.credentials import Credentials
 from mutua.store.replay.crls import Crls
 from mutua.store.replay.difference import UNTOLD, Differences
 from mutua.store.replay.registry import Registry
@@ -41,6 +42,7 @@ def replay(connection: Connection, trail: Generator[Recorded, None, None]) -> Di
     with closing(trail), closing(Certificates(connection, found, authorities)) as certificates:
         keepers = (
             Registry(connection, found),
+            Credentials(connection, found),
             authorities,
             certificates,
             Revocations(connection, found),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping
 from mutua.registry.clients import ClientState
 from mutua.store.replay.difference import Differences, everything, shown
 from mutua.store.replay.said import Said, Tellers
-from mutua.store.schema import clients, credentials, grants
+from mutua.store.schema import clients, grants
 
 _GRANT = ("client", "methods", "pattern")
 
@@ -17,7 +17,7 @@ Granted = tuple[object, object, object]
 
 
 class Registry:
-    """``clients``, ``grants`` and ``credentials``.
+    """``clients`` and ``grants``.
 
     Args:
         connection: a reading transaction.
@@ -30,6 +30,7 @@ class Registry:
         self._grants: list[Granted] = []
         self.tellers: Tellers = {
             "client.added": self._added,
+            "client.granted": self._granted_more,
             "client.suspended": self._suspended,
             "client.resumed": self._resumed,
         }
@@ -46,15 +47,16 @@ class Registry:
         for name, known in told.items():
             self._found.missing(clients, name, f"the client is {known['state']}")
         self._compare_grants()
-        for row in everything(self._connection, credentials):
-            self._found.unknown(credentials, row["id"])
 
     def _added(self, said: Said) -> None:
         name = said.subject
         self._clients[name] = {"name": name, "state": ClientState.ACTIVE.value, "created_at": said.at}
-        for grant in said.facts["grants"]:
-            methods, _, pattern = grant.partition(" ")
-            self._grants.append((name, methods, pattern))
+        self._grants += [_told(name, grant) for grant in said.facts["grants"]]
+
+    def _granted_more(self, said: Said) -> None:
+        for grant in said.facts["denied"]:
+            self._grants.remove(_told(said.subject, grant))
+        self._grants += [_told(said.subject, grant) for grant in said.facts["allowed"]]
 
     def _suspended(self, said: Said) -> None:
         self._clients[said.subject]["state"] = ClientState.SUSPENDED.value
@@ -90,6 +92,11 @@ class Registry:
             self._found.unknown(grants, row["id"])
         else:
             self._found.compare(grants, row["id"], row, {"id": row["id"], **dict(zip(_GRANT, told, strict=True))})
+
+
+def _told(client: str, grant: str) -> Granted:
+    methods, _, pattern = grant.partition(" ")
+    return client, methods, pattern
 
 
 def _granted(row: RowMapping) -> Granted:

@@ -1,0 +1,30 @@
+"""``mutua client``: the registry of known clients."""
+
+import click
+
+from mutua.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "add": ("mutua.cli.client.add:add", "Register a client and what it may call."),
+    "list": ("mutua.cli.client.list:list_", "List the known clients."),
+    "show": ("mutua.cli.client.show:show", "Show a client, its grants and how it proves itself."),
+    "grant": ("mutua.cli.client.grant:grant", "Change what a client may call."),
+    "trust": ("mutua.cli.client.trust:trust", "Know a client by a certificate, a key or a CA that it brings."),
+    "distrust": ("mutua.cli.client.distrust:distrust", "Know a client no more by something it brought."),
+    "suspend": ("mutua.cli.client.state:suspend", "Refuse a client's next request, on every connection it has."),
+    "resume": ("mutua.cli.client.state:resume", "Let a suspended client in again."),
+}
+
+
+@click.group(cls=LazyGroup, table=COMMANDS)
+def client() -> None:
+    """The known clients.
+
+    \b
+    Examples:
+      mutua client add woovi --allow "POST /webhook/*" --allow "GET /status"
+      mutua client trust bank --ca bank-ca.pem --san-dns api.bank.example
+      mutua client list
+      mutua client suspend woovi        its next request is refused
+      mutua client resume woovi
+    """

@@ -1,0 +1,88 @@
+"""``mutua client trust``."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from mutua.cli.client.introduction import introduced, introduction_options
+from mutua.cli.client.record import credential_json
+from mutua.cli.options import home_option, json_option
+from mutua.cli.output import data, facts, json_data, talk
+from mutua.home.credentials import OVERLAP
+from mutua.home.home import Home
+from mutua.pki.certificates import read_certificates
+from mutua.pki.dn import DistinguishedName
+from mutua.registry.partners import Introduction
+
+
+@click.command()
+@click.argument("name")
+@introduction_options
+@click.option("--replace", is_flag=True, help="Let what it was known by before end after --overlap.")
+@click.option(
+    "--overlap",
+    type=click.IntRange(min=0, max=365),
+    default=OVERLAP.days,
+    show_default=True,
+    metavar="DAYS",
+    help="With --replace: for how long both count.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would count, and change nothing.")
+@home_option
+@json_option
+def trust(
+    home: Home,
+    name: str,
+    cert: Path | None,
+    spki: Path | None,
+    ca: Path | None,
+    overlap: int,
+    *,
+    replace: bool,
+    dry_run: bool,
+    as_json: bool,
+    **names: str | None,
+) -> None:
+    """Know a client by a certificate, a key or a CA that it brings.
+
+    For partners whose certificates come from ICP-Brasil, from a bank's CA or from themselves. What will count is shown
+    first. A CA is known by its key, never by its name.
+
+    \b
+    Examples:
+      mutua client trust bank --cert bank.pem
+      mutua client trust bank --ca bank-ca.pem --san-dns api.bank.example
+      mutua client trust bank --ca icp.pem --subject-dn "CN=bank,O=Bank S.A.,C=BR"
+      mutua client trust bank --cert bank-2027.pem --replace --overlap 14
+    """
+    introduction = introduced(home, cert, spki, ca, **names)
+    if not as_json:
+        facts(_shown(introduction))
+    for warning in introduction.warnings:
+        talk(f"warning: {warning}")
+    if dry_run:
+        home.clients.require(name)
+        if as_json:
+            json_data(credential_json(introduction.credential))
+        talk("nothing was changed")
+        return
+    added = home.credentials.add(name, introduction, replace=replace, overlap=timedelta(days=overlap))
+    if as_json:
+        json_data(credential_json(added))
+    else:
+        data(f"{name} is known by it from now on")
+    if not home.clients.get(name).grants:
+        talk(f'warning: {name} may call nothing yet: mutua client grant {name} --allow "GET /status"')
+
+
+def _shown(introduction: Introduction) -> list[tuple[str, str]]:
+    credential = introduction.credential
+    shown = [("counts", f"{credential.form.value} {credential.value}")]
+    if credential.authority:
+        shown.append(("below the key", credential.authority))
+    for each in introduction.certificates:
+        (certificate,) = read_certificates(each.der)
+        subject = str(DistinguishedName.of(certificate.subject)) or "without a name"
+        shown.append((each.role.value, f"{subject}, until {certificate.not_valid_after_utc:%Y-%m-%d}"))
+    return shown

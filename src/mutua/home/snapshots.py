@@ -1,0 +1,92 @@
+"""The gate's snapshot of a home: read whole once, and then brought up to date by what has happened since."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from mutua.gate.layered import Layered
+from mutua.gate.snapshot import ClientEntry, Snapshot, rules_of
+from mutua.store import authorities, credentials, events, known, revocations
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from mutua.home.home import Home
+
+REMEMBERED = timedelta(days=30)
+"""For how long a certificate that ended is known as its client's, so that the refusal can say whose it is."""
+
+MOST_FOLLOWED = known.MOST_NAMED
+"""Events that are followed one by one; after more of them everything is read anew."""
+
+_TRUST = ("authority.", "credential.")
+_REVOCATIONS = {"certificate.revoked", "certificate.released"}
+
+
+def load(home: "Home") -> Snapshot:
+    """Everything the registry says now."""
+    with home.store.read() as connection:
+        return _load(home, connection)
+
+
+def follow(home: "Home", before: Snapshot) -> Snapshot:
+    """The snapshot after what has happened since; it shares with the one before whatever has not changed.
+
+    A store that is not the one that the snapshot is of, a backup for instance, is read whole.
+    """
+    with home.store.read() as connection:
+        if events.hash_of(connection, before.version) != before.hash:
+            return _load(home, connection)
+        happened = events.since(connection, before.version, limit=MOST_FOLLOWED + 1)
+        if not happened:
+            return before
+        if len(happened) > MOST_FOLLOWED or _changes_all(connection, happened):
+            return _load(home, connection)
+        return _followed(connection, before, happened)
+
+
+def _load(home: "Home", connection: "Connection") -> Snapshot:
+    end = events.head(connection)
+    clients = {row.name: _entry(row) for row in known.everyone(connection)}
+    names = {name: name for name in clients}  # one text for each name, however many certificates it has
+    issued = known.issued(connection, since=home.now() - REMEMBERED)
+    return Snapshot(
+        version=end.count,
+        hash=end.hash,
+        clients=Layered(clients),
+        issued=Layered({thumbprint: names.get(client, client) for thumbprint, client in issued}),
+        revoked=Layered(dict.fromkeys(revocations.thumbprints(connection), True)),
+        trust=end.count,
+    ).with_credentials(credentials.everyone(connection))
+
+
+def _changes_all(connection: "Connection", happened: list[events.Happened]) -> bool:
+    """Whether a CA is trusted no more, and whatever it certified with it."""
+    touched = {each.subject for each in happened if each.kind in _REVOCATIONS}
+    retired = any(each.kind == "authority.retired" for each in happened)
+    return retired or (bool(touched) and not touched.isdisjoint(authorities.thumbprints(connection)))
+
+
+def _followed(connection: "Connection", before: Snapshot, happened: list[events.Happened]) -> Snapshot:
+    named = {each.subject for each in happened if each.kind.startswith("client.")}
+    there = known.everyone(connection, named) if named else ()
+    clients = dict.fromkeys(named) | {row.name: _entry(row) for row in there}
+    born = [each.id for each in happened if each.kind == "certificate.issued"]
+    touched = {each.subject for each in happened if each.kind in _REVOCATIONS}
+    after = Snapshot(
+        version=happened[-1].id,
+        hash=events.hash_of(connection, happened[-1].id) or "",
+        clients=before.clients.with_changes(clients),
+        issued=before.issued.with_changes(dict(known.issued_by_events(connection, born)) if born else {}),
+        revoked=before.revoked.with_changes(revocations.among(connection, touched) if touched else {}),
+        pins=before.pins,
+        subjects=before.subjects,
+        authorities=before.authorities,
+        trust=max((each.id for each in happened if each.kind.startswith(_TRUST)), default=before.trust),
+    )
+    if any(each.kind.startswith("credential.") for each in happened):
+        return after.with_credentials(credentials.everyone(connection))
+    return after
+
+
+def _entry(row: known.ClientRow) -> ClientEntry:
+    return ClientEntry(row.name, row.suspended, rules_of(row.grants))

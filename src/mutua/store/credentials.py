@@ -1,0 +1,108 @@
+"""Pins and subjects, and the certificates that came with them, as rows. What was issued is in the inventory."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, select, update
+
+from mutua.registry.credentials import Credential, CredentialKind, Form, PartnerCertificate, Role
+from mutua.store.schema import credentials, partner_certificates
+
+_COLUMNS = (
+    credentials.c.client,
+    credentials.c.kind,
+    credentials.c.value,
+    credentials.c.form,
+    credentials.c.authority,
+    credentials.c.ends_at,
+)
+
+
+class Held(NamedTuple):
+    """A credential and whose it is."""
+
+    client: str
+    credential: Credential
+
+
+def add(
+    connection: Connection,
+    client: str,
+    credential: Credential,
+    brought: Iterable[PartnerCertificate],
+    *,
+    event: int,
+) -> None:
+    """Store a client's credential with the certificates that came with it; ``event`` tells of it."""
+    row = {
+        "id": event,
+        "client": client,
+        "kind": credential.kind.value,
+        "form": credential.form.value,
+        "value": credential.value,
+        "match_key": credential.match_key,
+        "authority": credential.authority,
+        "ends_at": credential.ends_at,
+    }
+    connection.execute(insert(credentials).values(row))
+    for each in brought:
+        place = {"credential": event, "thumbprint": each.thumbprint}
+        connection.execute(insert(partner_certificates).values({**place, "role": each.role.value, "der": each.der}))
+
+
+def end(connection: Connection, credential: Credential, at: datetime) -> None:
+    """Let a credential count until then, and no longer."""
+    connection.execute(update(credentials).where(_is(credential)).values(ends_at=at))
+
+
+def remove(connection: Connection, credential: Credential) -> None:
+    """Forget a credential and what came with it."""
+    identifier = select(credentials.c.id).where(_is(credential)).scalar_subquery()
+    connection.execute(delete(partner_certificates).where(partner_certificates.c.credential == identifier))
+    connection.execute(delete(credentials).where(_is(credential)))
+
+
+def holder(connection: Connection, credential: Credential) -> str | None:
+    """The client that has a credential; whether it still counts makes no difference."""
+    return connection.execute(select(credentials.c.client).where(_is(credential))).scalar_one_or_none()
+
+
+def everyone(connection: Connection, client: str | None = None) -> Iterator[Held]:
+    """Every credential, or every one of a client, the oldest first."""
+    query = select(*_COLUMNS).order_by(credentials.c.id)
+    if client is not None:
+        query = query.where(credentials.c.client == client)
+    for row in connection.execute(query):
+        yield _held(row)
+
+
+def certificates(connection: Connection, *roles: Role) -> list[bytes]:
+    """The certificates that came with credentials, in DER, each once."""
+    chosen = partner_certificates.c.role.in_([role.value for role in roles])
+    query = select(partner_certificates.c.thumbprint, partner_certificates.c.der).where(chosen)
+    query = query.order_by(partner_certificates.c.credential, partner_certificates.c.thumbprint)
+    found: dict[str, bytes] = {}
+    for thumbprint, der in connection.execute(query):
+        found.setdefault(thumbprint, der)
+    return list(found.values())
+
+
+def count_anchors(connection: Connection) -> int:
+    """How many different certificates of partners handshakes end at."""
+    chosen = partner_certificates.c.role.in_([Role.LEAF.value, Role.ANCHOR.value])
+    query = select(func.count(partner_certificates.c.thumbprint.distinct())).where(chosen)
+    return connection.execute(query).scalar_one()
+
+
+def _is(credential: Credential) -> ColumnElement[bool]:
+    return and_(
+        credentials.c.form == credential.form.value,
+        credentials.c.match_key == credential.match_key,
+        credentials.c.authority == credential.authority,
+    )
+
+
+def _held(row: Row[str, str, str, str, str, datetime | None]) -> Held:
+    client, kind, value, form, authority, ends_at = row
+    return Held(client, Credential(CredentialKind(kind), value, Form(form), authority, ends_at))

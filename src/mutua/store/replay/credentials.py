@@ -1,0 +1,92 @@
+"""Pins and subjects, as the events tell of them, and the certificates that came with them."""
+
+from sqlalchemy import Connection
+
+from mutua.pki.thumbprints import x5t_s256
+from mutua.registry.credentials import Credential, CredentialKind, Form
+from mutua.store.replay.difference import Differences, everything, told_time
+from mutua.store.replay.said import Said, Tellers
+from mutua.store.schema import credentials, partner_certificates
+
+Place = tuple[str, str, str]
+"""What tells one credential from every other: its form, its value as it is compared, the CA it is pinned to."""
+
+
+class Credentials:
+    """``credentials`` and ``partner_certificates``.
+
+    Args:
+        connection: a reading transaction.
+        found: where differences go.
+    """
+
+    def __init__(self, connection: Connection, found: Differences) -> None:
+        self._connection, self._found = connection, found
+        self._told: dict[object, dict[str, object]] = {}
+        self._brought: dict[tuple[object, object], str] = {}
+        self._ids: dict[Place, int] = {}
+        self.tellers: Tellers = {
+            "credential.added": self._added,
+            "credential.ended": self._ended,
+            "credential.removed": self._removed,
+        }
+
+    def compare(self) -> None:
+        """Compare the rows with what was told."""
+        left = dict(self._told)
+        for row in everything(self._connection, credentials):
+            told = left.pop(row["id"], None)
+            if told is None:
+                self._found.unknown(credentials, row["id"])
+            else:
+                self._found.compare(credentials, row["id"], row, told)
+        for identifier, told in left.items():
+            known = f"{told['client']} is known by the {told['form']} {told['value']}"
+            self._found.missing(credentials, identifier, known)
+        self._compare_certificates()
+
+    def _compare_certificates(self) -> None:
+        left = dict(self._brought)
+        for row in everything(self._connection, partner_certificates):
+            key, der = (row["credential"], row["thumbprint"]), row["der"]
+            role = left.pop(key, None)
+            if role is None:
+                self._found.unknown(partner_certificates, row["thumbprint"])
+                continue
+            thumbprint = x5t_s256(der) if isinstance(der, bytes) else der
+            told = {**row, "role": role, "der": row["thumbprint"]}
+            self._found.compare(partner_certificates, row["thumbprint"], {**row, "der": thumbprint}, told)
+        for (_, thumbprint), role in left.items():
+            self._found.missing(partner_certificates, thumbprint, f"a partner brought it as its {role}")
+
+    def _added(self, said: Said) -> None:
+        facts, credential = said.facts, _credential(said.facts)
+        self._ids[_place(credential)] = said.id
+        self._told[said.id] = {
+            "id": said.id,
+            "client": said.subject,
+            "kind": credential.kind.value,
+            "form": credential.form.value,
+            "value": credential.value,
+            "match_key": credential.match_key,
+            "authority": credential.authority,
+            "ends_at": None,
+        }
+        for thumbprint, role in facts["certificates"].items():
+            self._brought[said.id, thumbprint] = str(role)
+
+    def _ended(self, said: Said) -> None:
+        self._told[self._ids[_place(_credential(said.facts))]]["ends_at"] = told_time(said.facts["ends_at"])
+
+    def _removed(self, said: Said) -> None:
+        identifier = self._ids.pop(_place(_credential(said.facts)))
+        del self._told[identifier]
+        self._brought = {key: role for key, role in self._brought.items() if key[0] != identifier}
+
+
+def _credential(facts: dict[str, str]) -> Credential:
+    return Credential(CredentialKind(facts["kind"]), facts["value"], Form(facts["form"]), facts["authority"])
+
+
+def _place(credential: Credential) -> Place:
+    return credential.form.value, credential.match_key, credential.authority
