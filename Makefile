@@ -48,7 +48,8 @@ coverage: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 bench: setup $(DJANGO_CA)  ## the figures of docs/performance.md, measured here
-	status=0; $(BIN)/python -m bench || status=1; $(BIN)/python -m bench.issuance || status=1; exit $$status
+	status=0; $(BIN)/python -m bench || status=1; $(BIN)/python -m bench.issuance || status=1; \
+	    $(BIN)/python -m bench.gate || status=1; exit $$status
 
 # What the bench compares with has a Python environment of its own: mutua needs none of it.
 $(DJANGO_CA): requirements/django-ca.txt

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mutua.gate.paths import problem_with
 from mutua.gate.proofs import Proven, prove
-from mutua.gate.snapshot import ClientEntry, Snapshot
+from mutua.gate.snapshot import Snapshot, Standing
 from mutua.reasons import Reason
 from mutua.registry.clients import KnownClient
 from mutua.tls.peer import PeerCertificate
@@ -60,18 +60,17 @@ def decide(
     return authorize(who, request)
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
+class Identified(NamedTuple):
     """A peer the registry knows, as one snapshot says.
 
     Attributes:
         known: for the application.
-        entry: for the rest of the decision.
+        standing: for the rest of the decision.
         expires: when its certificate or credential does, in seconds since 1970; until then the snapshot says the same.
     """
 
     known: KnownClient
-    entry: ClientEntry
+    standing: Standing
     expires: float
 
 
@@ -81,23 +80,23 @@ def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datet
         return Refusal(Reason.STALE_REGISTRY, "the registry has been out of reach for too long")
     if peer is None:
         return Refusal(Reason.NO_CERTIFICATE, "no client certificate on this connection")
-    thumbprint = peer.thumbprint
+    thumbprint, not_before, not_after = peer.thumbprint, peer.not_before, peer.not_after
     found = prove(snapshot, peer, now)
-    entry = snapshot.clients.get(found.client) if isinstance(found, Proven) else None
-    name = entry.name if entry else None
-    if now < peer.not_before:
-        return Refusal(Reason.NOT_YET_VALID, f"valid from {peer.not_before:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
-    if now > peer.not_after:
-        return Refusal(Reason.EXPIRED, f"expired at {peer.not_after:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
+    name = found.client if isinstance(found, Proven) else None
+    standing = snapshot.clients.get(name) if name is not None else None
+    if now < not_before:
+        return Refusal(Reason.NOT_YET_VALID, f"valid from {not_before:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
+    if now > not_after:
+        return Refusal(Reason.EXPIRED, f"expired at {not_after:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
     if thumbprint in snapshot.revoked:
         return Refusal(Reason.REVOKED, "the certificate is revoked", name, thumbprint)
-    if entry is None or not isinstance(found, Proven):
+    if standing is None or not isinstance(found, Proven):
         detail = found if isinstance(found, str) else "the certificate belongs to no client"
         return Refusal(Reason.UNKNOWN_CLIENT, detail, None, thumbprint)
-    if entry.suspended:
+    if standing.suspended:
         return Refusal(Reason.SUSPENDED, "the client is suspended", name, thumbprint)
-    expires = peer.not_after if found.ends_at is None else min(peer.not_after, found.ends_at)
-    return Identified(KnownClient(entry.name, thumbprint, found.kind), entry, expires.timestamp())
+    expires = not_after if found.ends_at is None else min(not_after, found.ends_at)
+    return Identified(KnownClient(found.client, thumbprint, found.kind), standing, expires.timestamp())
 
 
 def authorize(who: Identified, request: Request) -> KnownClient | Refusal:
@@ -105,7 +104,7 @@ def authorize(who: Identified, request: Request) -> KnownClient | Refusal:
     known = who.known
     if problem := problem_with(request.path, request.raw_path):
         return Refusal(Reason.MALFORMED, problem, known.name, known.thumbprint)
-    if not who.entry.rules.allow(request.method, request.path):
+    if not who.standing.rules.allow(request.method, request.path):
         detail = f"no grant covers {request.method} {request.path}"
         return Refusal(Reason.NOT_GRANTED, detail, known.name, known.thumbprint)
     return known

@@ -39,27 +39,28 @@ class Rules:
         return pattern is not None and pattern.fullmatch(path) is not None
 
 
-rules_of = lru_cache(MAX_RULES)(Rules)
-"""The rules of a tuple of grants."""
-
-
-class ClientEntry(NamedTuple):
-    """A client as the gate asks for it.
+class Standing(NamedTuple):
+    """What holds of a client; one object for all of whom the same holds.
 
     Attributes:
-        name: in the registry.
         suspended: whether nothing of it is let in.
         rules: what it may call.
     """
 
-    name: str
     suspended: bool
     rules: Rules
 
-    @classmethod
-    def of(cls, client: Client) -> "ClientEntry":
-        """The entry of a client."""
-        return cls(client.name, client.state is not ClientState.ACTIVE, rules_of(client.grants))
+
+@lru_cache(MAX_RULES)
+def rules_of(grants: tuple[Grant, ...]) -> Rules:
+    """The rules of these grants."""
+    return Rules(grants)
+
+
+@lru_cache(MAX_RULES)
+def standing_of(suspended: bool, grants: tuple[Grant, ...]) -> Standing:  # noqa: FBT001 -- part of the cache's key
+    """The standing of a client with these grants."""
+    return Standing(suspended, rules_of(grants))
 
 
 class Proof(NamedTuple):
@@ -100,7 +101,7 @@ class Snapshot:
 
     version: int = 0
     hash: str = ""
-    clients: Layered[str, ClientEntry] = field(default_factory=lambda: Layered({}))
+    clients: Layered[str, Standing] = field(default_factory=lambda: Layered({}))
     issued: Layered[str, str] = field(default_factory=_layered)
     revoked: Layered[str, bool] = field(default_factory=lambda: Layered({}))
     pins: Mapping[tuple[Form, str], Proof] = field(default_factory=dict)
@@ -121,7 +122,7 @@ class Snapshot:
         return cls(
             version,
             hash_,
-            Layered({client.name: ClientEntry.of(client) for client in known}),
+            Layered({each.name: standing_of(each.state is not ClientState.ACTIVE, each.grants) for each in known}),
             Layered(issued),
             Layered(dict.fromkeys(revoked, True)),
         ).with_credentials((client.name, each) for client in known for each in client.credentials)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mutua.gate.layered import Layered
-from mutua.gate.snapshot import ClientEntry, Snapshot, rules_of
+from mutua.gate.snapshot import Snapshot, standing_of
 from mutua.store import authorities, credentials, events, known, revocations
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def follow(home: "Home", before: Snapshot) -> Snapshot:
 
 def _load(home: "Home", connection: "Connection") -> Snapshot:
     end = events.head(connection)
-    clients = {row.name: _entry(row) for row in known.everyone(connection)}
+    clients = {name: standing_of(*held) for name, *held in known.everyone(connection)}
     names = {name: name for name in clients}  # one text for each name, however many certificates it has
     issued = known.issued(connection, since=home.now() - REMEMBERED)
     return Snapshot(
@@ -69,7 +69,7 @@ def _changes_all(connection: "Connection", happened: list[events.Happened]) -> b
 def _followed(connection: "Connection", before: Snapshot, happened: list[events.Happened]) -> Snapshot:
     named = {each.subject for each in happened if each.kind.startswith("client.")}
     there = known.everyone(connection, named) if named else ()
-    clients = dict.fromkeys(named) | {row.name: _entry(row) for row in there}
+    clients = dict.fromkeys(named) | {name: standing_of(*held) for name, *held in there}
     born = [each.id for each in happened if each.kind == "certificate.issued"]
     touched = {each.subject for each in happened if each.kind in _REVOCATIONS}
     after = Snapshot(
@@ -86,7 +86,3 @@ def _followed(connection: "Connection", before: Snapshot, happened: list[events.
     if any(each.kind.startswith("credential.") for each in happened):
         return after.with_credentials(credentials.everyone(connection))
     return after
-
-
-def _entry(row: known.ClientRow) -> ClientEntry:
-    return ClientEntry(row.name, row.suspended, rules_of(row.grants))

@@ -1,6 +1,5 @@
 """What the gate is to know, read in bulk: a million clients take seconds, and no more memory than they need."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import NamedTuple
@@ -27,21 +26,22 @@ class ClientRow(NamedTuple):
 
 def everyone(connection: Connection, names: Collection[str] | None = None) -> Iterator[ClientRow]:
     """Every client, or those of these names, at most ``MOST_NAMED``."""
-    rows = select(clients.c.name, clients.c.state)
-    granted_rows = select(grants.c.client, grants.c.methods, grants.c.pattern).order_by(grants.c.id)
+    rows = select(clients.c.name, clients.c.state).order_by(clients.c.name)
+    granted_rows = select(grants.c.client, grants.c.methods, grants.c.pattern).order_by(grants.c.client, grants.c.id)
     if names is not None:
         rows, granted_rows = rows.where(clients.c.name.in_(names)), granted_rows.where(grants.c.client.in_(names))
-    made: dict[tuple[str, str], Grant] = {}
-    granted: dict[str, list[Grant]] = defaultdict(list)
-    for client, methods, pattern in connection.execution_options(yield_per=_AT_ONCE).execute(granted_rows):
-        grant = made.get((methods, pattern))
-        if grant is None:
-            grant = made[methods, pattern] = Grant(tuple(methods.split(",")), pattern)
-        granted[client].append(grant)
-    shared: dict[tuple[Grant, ...], tuple[Grant, ...]] = {}
-    for name, state in connection.execution_options(yield_per=_AT_ONCE).execute(rows):
-        may = tuple(granted.pop(name, ()))
-        yield ClientRow(name, state != ClientState.ACTIVE.value, shared.setdefault(may, may))
+    streaming = connection.execution_options(yield_per=_AT_ONCE)
+    left = iter(streaming.execute(granted_rows))
+    granted = next(left, None)
+    made: dict[tuple[tuple[str, str], ...], tuple[Grant, ...]] = {(): ()}
+    for name, state in streaming.execute(rows):
+        may: tuple[tuple[str, str], ...] = ()
+        while granted is not None and granted[0] == name:  # both come in the database's order of names
+            may = (*may, (granted[1], granted[2]))
+            granted = next(left, None)
+        if may not in made:
+            made[may] = tuple(Grant(tuple(methods.split(",")), pattern) for methods, pattern in may)
+        yield ClientRow(name, state != ClientState.ACTIVE.value, made[may])
 
 
 def issued(connection: Connection, *, since: datetime) -> Iterator[tuple[str, str]]:
