@@ -13,9 +13,10 @@ from mutua.gate.snapshot import Snapshot
 from mutua.pki.certificates import write_der
 from mutua.pki.names import DnsName
 from mutua.pki.randomness import generate_key
+from mutua.pki.thumbprints import spki_s256
 from mutua.reasons import Reason
 from mutua.registry.clients import Client
-from mutua.registry.credentials import Credential, Form
+from mutua.registry.credentials import Credential, CredentialKind, Form
 from mutua.registry.partners import by_certificate, by_key, by_subject
 from mutua.tls.identity import Identity
 from mutua.tls.peer import PeerCertificate
@@ -26,6 +27,7 @@ CA = make_issuing_ca(ROOT)
 IMPOSTOR = make_issuing_ca(make_root(organization="Partner"))
 """A CA of the same name with another key."""
 
+ROOT_KEY = spki_s256(ROOT.key.public_key())
 LEAF = issue(CA, names=["api.bank.example", "spiffe://bank.example/pay", "10.1.2.3", "ops@bank.example"])
 
 
@@ -47,6 +49,12 @@ def known(*clients: Client) -> Snapshot:
 
 def subject(form: Form, text: str, authority: Authority = CA) -> Credential:
     return by_subject([authority.certificate], form, text, now=NOW).credential
+
+
+def spelled(credential: Credential) -> str:
+    """For the name of a test: keys and hashes are others in every run."""
+    named = credential.value if credential.kind is CredentialKind.SUBJECT else ""
+    return f"{credential.form.value} {named} {'root' if credential.authority == ROOT_KEY else ''}".strip()
 
 
 def proven(snapshot: Snapshot, peer: PeerCertificate = PEER) -> str | None:
@@ -71,7 +79,7 @@ KEY = by_key([LEAF.certificate]).credential
         subject(Form.DN, "2.5.4.3=API.Bank.example"),
         subject(Form.DNS, "api.bank.example", ROOT),
     ],
-    ids=str,
+    ids=spelled,
 )
 def test_each_kind_of_credential_proves_its_client(credential: Credential) -> None:
     who = identify(known(client("bank", credential)), PEER, NOW)
@@ -96,7 +104,7 @@ def test_each_kind_of_credential_proves_its_client(credential: Credential) -> No
         subject(Form.DN, "O=api.bank.example"),
         subject(Form.DN, "CN=\N{CYRILLIC SMALL LETTER A}pi.bank.example"),
     ],
-    ids=str,
+    ids=spelled,
 )
 def test_what_only_looks_like_it_proves_nobody(credential: Credential) -> None:
     refusal = identify(known(client("bank", credential)), PEER, NOW)
@@ -177,7 +185,7 @@ def test_the_most_exact_credential_decides() -> None:
     assert proven(known(client("bank", issued), client("other", PIN))) == "bank"
 
 
-@pytest.mark.parametrize("credential", [PIN, KEY, subject(Form.DNS, "api.bank.example")], ids=str)
+@pytest.mark.parametrize("credential", [PIN, KEY, subject(Form.DNS, "api.bank.example")], ids=spelled)
 def test_a_credential_that_has_ended_counts_no_more(credential: Credential) -> None:
     ending = replace(credential, ends_at=NOW + timedelta(hours=1))
     snapshot = known(client("bank", ending))
