@@ -6,6 +6,7 @@
     │   ├── InvalidDistinguishedName  not a distinguished name, or one that nobody can be known by
     │   ├── InvalidClientName       not a name the registry can hold
     │   ├── InvalidCredential       not a way for a client to prove itself
+    │   ├── InvalidRegistryFile     not a file of clients
     │   ├── InvalidGrant            not methods and a path pattern
     │   ├── InvalidLifetime         longer than the profile allows, or not positive
     │   ├── InvalidAddress          not a URL or address that can be called
@@ -100,6 +101,10 @@ class InvalidClientName(InvalidInput):
 
 class InvalidCredential(InvalidInput):
     code = "invalid_credential"
+
+
+class InvalidRegistryFile(InvalidInput):
+    code = "invalid_registry_file"
 
 
 class InvalidGrant(InvalidInput):

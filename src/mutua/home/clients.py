@@ -1,6 +1,7 @@
 """Acts on the registry: each is one transaction with its event."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mutua.errors import ClientExists, InvalidGrant, UnknownClient
@@ -33,13 +34,20 @@ class Clients:
         """
         client = Client(name=accepted_client_name(name), grants=_grants(allow))
         with self._home.store.write() as connection:
-            if registry.find(connection, name) is not None:
-                raise ClientExists(f"the client {name!r} is registered already", hint=f"mutua client show {name}")
-            granted = {"grants": [str(grant) for grant in client.grants]}
-            event = self._home.event("client.added", name, granted)
-            registry.add(connection, client, at=event.at)
-            self._home.record(connection, event)
+            self.write(connection, client)
         return client
+
+    def write(self, connection: "Connection", client: Client) -> None:
+        """Register a client within a transaction; see ``add``."""
+        name = client.name
+        if registry.state(connection, name) is not None:
+            raise ClientExists(f"the client {name!r} is registered already", hint=f"mutua client show {name}")
+        granted = {"grants": [str(grant) for grant in client.grants]}
+        event = self._home.event("client.added", name, granted)
+        registry.add(connection, replace(client, state=ClientState.ACTIVE), at=event.at)
+        self._home.record(connection, event)
+        if client.state is ClientState.SUSPENDED:
+            self._write_state(connection, name, client.state)
 
     def grant(self, name: str, *, allow: Iterable[str | Grant] = (), deny: Iterable[str | Grant] = ()) -> Client:
         """Change what a client may call, from its next request on.
@@ -59,13 +67,19 @@ class Clients:
             for each in taken:
                 if each not in client.grants:
                     raise InvalidGrant(f"{name[:80]!r} has no grant '{each}'", hint=f"mutua client show {name[:80]}")
-            left = [each for each in client.grants if each not in taken]
-            new = [each for each in added if each not in left]
-            if new or taken:
-                registry.change_grants(connection, name, add=new, remove=taken)
-                facts = {"allowed": list(map(str, new)), "denied": list(map(str, taken))}
-                self._home.record(connection, self._home.event("client.granted", name, facts))
+            self.write_grants(connection, client, added, taken)
             return self._find(connection, name)
+
+    def write_grants(
+        self, connection: "Connection", client: Client, added: Iterable[Grant], taken: Collection[Grant] = ()
+    ) -> None:
+        """Change what a client may call within a transaction; see ``grant``."""
+        left = [each for each in client.grants if each not in taken]
+        new = [each for each in added if each not in left]
+        if new or taken:
+            registry.change_grants(connection, client.name, add=new, remove=taken)
+            facts = {"allowed": list(map(str, new)), "denied": list(map(str, taken))}
+            self._home.record(connection, self._home.event("client.granted", client.name, facts))
 
     def get(self, name: str) -> Client:
         """One client.
@@ -110,10 +124,13 @@ class Clients:
     def _set_state(self, name: str, state: ClientState) -> Client:
         with self._home.store.write() as connection:
             if self._find(connection, name).state is not state:
-                registry.set_state(connection, name, state)
-                kind = "client.suspended" if state is ClientState.SUSPENDED else "client.resumed"
-                self._home.record(connection, self._home.event(kind, name, {}))
+                self._write_state(connection, name, state)
             return self._find(connection, name)
+
+    def _write_state(self, connection: "Connection", name: str, state: ClientState) -> None:
+        registry.set_state(connection, name, state)
+        kind = "client.suspended" if state is ClientState.SUSPENDED else "client.resumed"
+        self._home.record(connection, self._home.event(kind, name, {}))
 
     def _find(self, connection: "Connection", name: str) -> Client:
         client = registry.find(connection, name) if registry.can_hold(name) else None

@@ -54,23 +54,27 @@ class Credentials:
             TooManyPartners: handshakes would have to look at more than ``MAX_ANCHORS`` of their certificates.
         """
         self._home.clients.require(client)
-        credential = introduced.credential
         with self._home.store.write() as connection:
-            holder = credentials.holder(connection, credential)
-            if holder is not None:
-                raise CredentialExists(f"{holder!r} is known by that already", hint=f"mutua client show {holder}")
             if replace:
                 self._end_others(connection, client, overlap)
-            roles = {each.thumbprint: each.role.value for each in introduced.certificates}
-            facts = {**_facts(credential), "certificates": roles}
-            event = self._home.record(connection, self._home.event("credential.added", client, facts))
-            credentials.add(connection, client, credential, introduced.certificates, event=event)
-            if credentials.count_anchors(connection) > MAX_ANCHORS:
-                raise TooManyPartners(
-                    f"{MAX_ANCHORS} certificates of partners are registered, and no more can be",
-                    hint="know them by a CA they have in common: mutua client trust NAME --ca FILE --subject-dn DN",
-                )
-        return credential
+            self.write(connection, client, introduced)
+        return introduced.credential
+
+    def write(self, connection: "Connection", client: str, introduced: Introduction) -> None:
+        """Let a client prove itself with what it brought, within a transaction; see ``add``."""
+        credential = introduced.credential
+        holder = credentials.holder(connection, credential)
+        if holder is not None:
+            raise CredentialExists(f"{holder!r} is known by that already", hint=f"mutua client show {holder}")
+        roles = {each.thumbprint: each.role.value for each in introduced.certificates}
+        facts = {**_facts(credential), "certificates": roles}
+        event = self._home.record(connection, self._home.event("credential.added", client, facts))
+        credentials.add(connection, client, credential, introduced.certificates, event=event)
+        if credentials.count_anchors(connection) > MAX_ANCHORS:
+            raise TooManyPartners(
+                f"{MAX_ANCHORS} certificates of partners are registered, and no more can be",
+                hint="know them by a CA they have in common: mutua client trust NAME --ca FILE --subject-dn DN",
+            )
 
     def remove(self, client: str, credential: Credential) -> None:
         """Refuse what a client proved itself with, from its next request on.

@@ -45,11 +45,37 @@ class Form(StrEnum):
 
 
 class Role(StrEnum):
-    """What a partner's certificate is for: a path may end at the first two, and be completed with the third."""
+    """What a partner's certificate is for: a path may end at the first two, and be completed with the third.
+
+    The last is of a CA that has no part in any path, and whose CRLs are read.
+    """
 
     LEAF = "leaf"
     ANCHOR = "anchor"
     INTERMEDIATE = "intermediate"
+    CRL_ISSUER = "crl_issuer"
+
+
+class StalePolicy(StrEnum):
+    """What becomes of clients while the CRL of the CA above them is stale or was never fetched."""
+
+    REFUSE = "refuse"
+    ADMIT = "admit"
+
+
+@dataclass(frozen=True, slots=True)
+class CrlSource:
+    """Where a CRL of a partner's CA is fetched.
+
+    Attributes:
+        url: http or https.
+        authorities: the SPKI hashes of the CAs that may have signed it; of the first until one is there.
+        stale: what becomes of clients below them while it is stale.
+    """
+
+    url: str
+    authorities: tuple[str, ...]
+    stale: StalePolicy = StalePolicy.REFUSE
 
 
 @dataclass(frozen=True, slots=True)

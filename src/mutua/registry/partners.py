@@ -9,7 +9,7 @@ from cryptography import x509
 from mutua.errors import InvalidCredential, UnreadableKey
 from mutua.pki.certificates import issued_by, may_sign, write_der
 from mutua.pki.keys import accepted_public_key
-from mutua.registry.credentials import Credential, Form, PartnerCertificate, Role
+from mutua.registry.credentials import Credential, CrlSource, Form, PartnerCertificate, Role
 
 MAX_BROUGHT = 16
 """Certificates that come with one credential; chains of real partners have four."""
@@ -25,11 +25,13 @@ class Introduction:
         credential: what the client will be known by.
         certificates: what handshakes with it need.
         warnings: what whoever registers it should know, one line each.
+        crls: where the CRLs of its CAs are; see ``mutua.registry.foreign_crls``.
     """
 
     credential: Credential
     certificates: tuple[PartnerCertificate, ...] = ()
     warnings: tuple[str, ...] = ()
+    crls: tuple[CrlSource, ...] = ()
 
 
 def by_certificate(certificates: Sequence[x509.Certificate], *, now: datetime) -> Introduction:

@@ -88,6 +88,17 @@ def certificates(connection: Connection, *roles: Role) -> list[bytes]:
     return list(found.values())
 
 
+def brought_with(connection: Connection, credential: Credential) -> list[PartnerCertificate]:
+    """What came with a credential: the certificate it ends at first."""
+    query = (
+        select(partner_certificates.c.role, partner_certificates.c.der)
+        .join(credentials, credentials.c.id == partner_certificates.c.credential)
+        .where(_is(credential))
+    )
+    found = [PartnerCertificate(Role(role), der) for role, der in connection.execute(query)]
+    return sorted(found, key=lambda each: each.role is Role.INTERMEDIATE)
+
+
 def count_anchors(connection: Connection) -> int:
     """How many different certificates of partners handshakes end at."""
     chosen = partner_certificates.c.role.in_([Role.LEAF.value, Role.ANCHOR.value])
