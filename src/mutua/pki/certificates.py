@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mutua.errors import UnreadableCertificate
+from mutua.pki.der import is_der
 from mutua.pki.foreign import MALFORMED, parsing
 from mutua.pki.keys import accepted_public_key
 from mutua.pki.names import Name, name_of
@@ -50,9 +51,9 @@ def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
         raise UnreadableCertificate(f"{len(data)} bytes are too many for a bundle", hint=_HINT)
     try:
         with parsing(UnreadableCertificate("not a readable certificate", hint=_HINT)):
-            if _PEM_CERTIFICATE.search(data):
+            if not is_der(data) and _PEM_CERTIFICATE.search(data):
                 certificates = x509.load_pem_x509_certificates(data)
-            elif b"-----BEGIN" in data:
+            elif not is_der(data) and b"-----BEGIN" in data:
                 raise UnreadableCertificate("there is no certificate in this PEM file", hint=_HINT)
             else:
                 certificates = [x509.load_der_x509_certificate(data)]

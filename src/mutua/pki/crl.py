@@ -12,7 +12,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mutua.errors import InvalidLifetime, UnreadableCrl
 from mutua.pki.certificates import authority_key_identifier
-from mutua.pki.der import BIT_STRING, OCTET_STRING, SEQUENCE, encode, encode_identifier, encode_integer, read_der
+from mutua.pki.der import (
+    BIT_STRING,
+    OCTET_STRING,
+    SEQUENCE,
+    encode,
+    encode_identifier,
+    encode_integer,
+    is_der,
+    read_der,
+)
 from mutua.pki.foreign import MALFORMED, parsing
 from mutua.pki.keys import PrivateKey, signature_hash
 
@@ -130,8 +139,8 @@ def read_crl(data: bytes) -> x509.CertificateRevocationList:
     """
     if len(data) > MAX_CRL_BYTES:
         raise UnreadableCrl(f"{len(data)} bytes are too many for a CRL", hint=_HINT)
-    blocks = data.count(_PEM_CRL)
-    if blocks > 1 or (not blocks and b"-----BEGIN" in data):
+    blocks = 0 if is_der(data) else data.count(_PEM_CRL)
+    if blocks > 1 or (not blocks and not is_der(data) and b"-----BEGIN" in data):
         raise UnreadableCrl(f"expected one CRL and found {blocks}", hint=_HINT)
     try:
         with parsing(UnreadableCrl("not a readable CRL", hint=_HINT)):

@@ -102,6 +102,21 @@ def first_element(data: bytes) -> Element:
     return Element(tag, data[begin : begin + length], data[: begin + length])
 
 
+def is_der(data: bytes) -> bool:
+    """Whether the bytes are one SEQUENCE from the first to the last.
+
+    To be asked before anybody looks for PEM: a certificate may hold the PEM of another one in any of its fields, and
+    would be taken for that one.
+    """
+    if data[:1] != bytes((SEQUENCE,)):
+        return False
+    try:
+        _, begin, length = _header(data, 0)
+    except UnreadableContents:
+        return False
+    return length is not None and begin + length == len(data)
+
+
 def member_tags(data: bytes, *path: int) -> tuple[int, ...]:
     """The tags of the members of an element; nothing is copied, so that it may be as large as a CRL.
 

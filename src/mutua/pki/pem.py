@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from mutua.errors import UnreadableContents
+from mutua.pki.der import is_der
 
 MAX_BLOCKS = 1000
 """Six times the certificates in the Mozilla bundle, the largest in common use."""
@@ -32,8 +33,8 @@ class PemBlock:
 
 
 def looks_like_pem(data: bytes) -> bool:
-    """Whether a PEM block begins somewhere."""
-    return b"-----BEGIN " in data
+    """Whether a PEM block begins somewhere, and the whole is not DER that holds one."""
+    return not is_der(data) and b"-----BEGIN " in data
 
 
 def pem_blocks(data: bytes) -> tuple[PemBlock, ...]:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AttributeOID, ExtensionOID, NameOID, ObjectIdentifier, SignatureAlgorithmOID
 
 from mutua.errors import UnreadableRequest
+from mutua.pki.der import is_der
 from mutua.pki.draft import MAX_COMMON_NAME, distinguished_name
 from mutua.pki.foreign import MALFORMED, parsing
 from mutua.pki.keys import MAX_RSA_BITS, PrivateKey, PublicKey, signature_hash
@@ -165,7 +166,7 @@ def rsa_weaknesses(key: rsa.RSAPublicKey) -> tuple[str, ...]:
 
 
 def _load(data: bytes) -> x509.CertificateSigningRequest:
-    if b"-----BEGIN" not in data:
+    if is_der(data) or b"-----BEGIN" not in data:
         return x509.load_der_x509_csr(data)
     begins = data.count(b"-----BEGIN CERTIFICATE REQUEST-----") + data.count(b"-----BEGIN NEW CERTIFICATE REQUEST-----")
     if begins == 1:
