@@ -10,6 +10,7 @@ from mutua.pki.certificates import write_der
 from mutua.pki.names import parse_name
 from mutua.pki.requests import write_request
 from mutua.registry.credentials import Form
+from mutua.registry.foreign_crls import with_crls
 from mutua.registry.partners import by_certificate, by_key, by_subject
 from mutua.store.events import Recorded
 from mutua.tls.peer import PeerCertificate
@@ -72,8 +73,9 @@ def _partners(home: Home) -> None:
     home.credentials.add("partner", by_key([issuing.certificate, partner.certificate]), replace=True)
     chain = [partner.certificate, issuing.certificate]
     gone = by_subject(chain, Form.URI, "spiffe://partner.example/pay", now=now)
-    home.credentials.add("partner", gone)
-    home.credentials.add("partner", by_subject(chain, Form.DN, "CN=Pay,O=Partner,2.5.4.97=#0c0158", now=now))
+    home.credentials.add("partner", with_crls(gone, chain, urls=["http://crl.partner.example/gone.crl"]))
+    kept = by_subject(chain, Form.DN, "CN=Pay,O=Partner,2.5.4.97=#0c0158", now=now)
+    home.credentials.add("partner", with_crls(kept, chain, urls=["http://crl.partner.example/ca.crl"]))
     home.credentials.remove("partner", gone.credential)
 
 

@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from mutua.gate.foreign import Verdict
 from mutua.gate.paths import problem_with
 from mutua.gate.proofs import Proven, prove
 from mutua.gate.snapshot import Snapshot, Standing
 from mutua.reasons import Reason
 from mutua.registry.clients import KnownClient
+from mutua.registry.credentials import CredentialKind
 from mutua.tls.peer import PeerCertificate
+
+_GOOD = Verdict()
 
 
 class Request(NamedTuple):
@@ -67,11 +71,13 @@ class Identified(NamedTuple):
         known: for the application.
         standing: for the rest of the decision.
         expires: when its certificate or credential does, in seconds since 1970; until then the snapshot says the same.
+        warnings: why it may have been revoked without anybody here knowing it, for the log.
     """
 
     known: KnownClient
     standing: Standing
     expires: float
+    warnings: tuple[str, ...] = ()
 
 
 def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datetime) -> Identified | Refusal:
@@ -93,10 +99,16 @@ def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datet
     if standing is None or not isinstance(found, Proven):
         detail = found if isinstance(found, str) else "the certificate belongs to no client"
         return Refusal(Reason.UNKNOWN_CLIENT, detail, None, thumbprint)
+    foreign = snapshot.foreign.judge(peer, now) if found.kind is not CredentialKind.ISSUED else _GOOD
+    if foreign.revoked:
+        return Refusal(Reason.REVOKED, foreign.revoked, name, thumbprint)
     if standing.suspended:
         return Refusal(Reason.SUSPENDED, "the client is suspended", name, thumbprint)
-    expires = not_after if found.ends_at is None else min(not_after, found.ends_at)
-    return Identified(KnownClient(found.client, thumbprint, found.kind), standing, expires.timestamp())
+    if foreign.stale:
+        return Refusal(Reason.STALE_REGISTRY, foreign.stale, name, thumbprint)
+    expires = min(filter(None, (not_after, found.ends_at, foreign.until)))
+    known = KnownClient(found.client, thumbprint, found.kind)
+    return Identified(known, standing, expires.timestamp(), foreign.tolerated)
 
 
 def authorize(who: Identified, request: Request) -> KnownClient | Refusal:

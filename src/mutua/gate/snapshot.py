@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from mutua.gate.foreign import ForeignRevocations
 from mutua.gate.layered import Layered
 from mutua.registry.clients import Client, ClientState
 from mutua.registry.credentials import Credential, CredentialKind, Form
@@ -97,6 +98,7 @@ class Snapshot:
         subjects: by the CA's key, the kind of name and the name; of each the clients that claim it.
         authorities: the SPKI hashes of the CAs that subjects are pinned to.
         trust: the id of the last event that may have changed what clients are verified with.
+        foreign: what the CRLs of partners' CAs say.
     """
 
     version: int = 0
@@ -108,6 +110,7 @@ class Snapshot:
     subjects: Mapping[SubjectKey, tuple[Proof, ...]] = field(default_factory=dict)
     authorities: frozenset[str] = frozenset()
     trust: int = 0
+    foreign: ForeignRevocations = field(default_factory=ForeignRevocations)
 
     @classmethod
     def of(cls, version: int, clients: Iterable[Client], revoked: Iterable[str], *, hash_: str = "") -> "Snapshot":

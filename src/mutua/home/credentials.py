@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mutua.errors import CredentialExists, TooManyPartners, UnknownCredential
 from mutua.registry.credentials import Credential
 from mutua.registry.partners import Introduction
-from mutua.store import credentials
+from mutua.store import credentials, foreign_crls
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -68,8 +68,12 @@ class Credentials:
             raise CredentialExists(f"{holder!r} is known by that already", hint=f"mutua client show {holder}")
         roles = {each.thumbprint: each.role.value for each in introduced.certificates}
         facts = {**_facts(credential), "certificates": roles}
+        if introduced.crls:
+            facts["crls"] = {
+                each.url: {"authorities": list(each.authorities), "stale": each.stale.value} for each in introduced.crls
+            }
         event = self._home.record(connection, self._home.event("credential.added", client, facts))
-        credentials.add(connection, client, credential, introduced.certificates, event=event)
+        credentials.add(connection, client, credential, introduced.certificates, crls=introduced.crls, event=event)
         if credentials.count_anchors(connection) > MAX_ANCHORS:
             raise TooManyPartners(
                 f"{MAX_ANCHORS} certificates of partners are registered, and no more can be",
@@ -88,6 +92,7 @@ class Credentials:
                     f"{client[:80]!r} is not known by that", hint=f"mutua client show {client[:80]}"
                 )
             credentials.remove(connection, credential)
+            foreign_crls.keep_only(connection, {source.url for source in credentials.crl_sources(connection)})
             self._home.record(connection, self._home.event("credential.removed", client, _facts(credential)))
 
     def _end_others(self, connection: "Connection", client: str, overlap: timedelta) -> None:

@@ -82,4 +82,6 @@ def _told(connection: "Connection", client: Client) -> dict[str, object]:
 def _credential(connection: "Connection", credential: Credential) -> dict[str, object]:
     certificates = [DER_cert_to_PEM_cert(each.der) for each in credentials.brought_with(connection, credential)]
     named = {"name": credential.value} if credential.kind is CredentialKind.SUBJECT else {}
-    return {"by": credential.form.value, **named, "certificates": certificates}
+    crls = credentials.crl_sources(connection, credential)
+    stale = {"crls": [each.url for each in crls], "stale_crl": crls[0].stale.value} if crls else {}
+    return {"by": credential.form.value, **named, "certificates": certificates, **stale}

@@ -1,10 +1,12 @@
 """The gate's snapshot of a home: read whole once, and then brought up to date by what has happened since."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mutua.gate.layered import Layered
 from mutua.gate.snapshot import Snapshot, standing_of
+from mutua.home.foreign_crls import ForeignCrls, sources_of
 from mutua.store import authorities, credentials, events, known, revocations
 
 if TYPE_CHECKING:
@@ -35,16 +37,16 @@ def follow(home: "Home", before: Snapshot) -> Snapshot:
     """
     with home.store.read() as connection:
         if events.hash_of(connection, before.version) != before.hash:
-            return _load(home, connection)
+            return _load(home, connection, before)
         happened = events.since(connection, before.version, limit=MOST_FOLLOWED + 1)
         if not happened:
             return before
         if len(happened) > MOST_FOLLOWED or _changes_all(connection, happened):
-            return _load(home, connection)
+            return _load(home, connection, before)
         return _followed(connection, before, happened)
 
 
-def _load(home: "Home", connection: "Connection") -> Snapshot:
+def _load(home: "Home", connection: "Connection", before: Snapshot | None = None) -> Snapshot:
     end = events.head(connection)
     clients = {name: standing_of(*held) for name, *held in known.everyone(connection)}
     names = {name: name for name in clients}  # one text for each name, however many certificates it has
@@ -56,6 +58,7 @@ def _load(home: "Home", connection: "Connection") -> Snapshot:
         issued=Layered({thumbprint: names.get(client, client) for thumbprint, client in issued}),
         revoked=Layered(dict.fromkeys(revocations.thumbprints(connection), True)),
         trust=end.count,
+        foreign=ForeignCrls(home).load(connection, before.foreign if before else None),
     ).with_credentials(credentials.everyone(connection))
 
 
@@ -82,7 +85,9 @@ def _followed(connection: "Connection", before: Snapshot, happened: list[events.
         subjects=before.subjects,
         authorities=before.authorities,
         trust=max((each.id for each in happened if each.kind.startswith(_TRUST)), default=before.trust),
+        foreign=before.foreign,
     )
     if any(each.kind.startswith("credential.") for each in happened):
-        return after.with_credentials(credentials.everyone(connection))
+        foreign = before.foreign.with_sources(*sources_of(connection))
+        return replace(after.with_credentials(credentials.everyone(connection)), foreign=foreign)
     return after

@@ -1,4 +1,4 @@
-"""What whichever process runs does from time to time: fresh CRLs, and an end for superseded certificates."""
+"""What whichever process runs does from time to time: fresh CRLs, partners' too, an end for superseded certificates."""
 
 import logging
 import time
@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from mutua.errors import MutuaError
+from mutua.home.foreign_crls import ForeignCrls
 from mutua.home.home import Home
 from mutua.home.watching import Watcher
 from mutua.store import sightings
@@ -26,6 +27,9 @@ RETRY_SECONDS = 1.0
 
 SIGHTING_SECONDS = 10.0
 """How soon the store learns that a certificate is in use, so that the one before it cannot be renewed any more."""
+
+FOREIGN_SECONDS = 2.0
+"""How soon the CRL of a partner that was just registered is fetched: until then it is refused."""
 
 MAX_TOLD = 1000
 """Sightings written in one transaction."""
@@ -52,18 +56,29 @@ class Upkeep:
         self._round = float("-inf")
         self._complaint = ""
         self._watcher = Watcher("mutua-upkeep", LOOK_SECONDS, self.look)
+        # On a thread and with a store of its own: a partner's server may take a minute to answer.
+        self._abroad = self._home.another("upkeep")
+        self._ending = False
+        self._foreign = ForeignCrls(self._abroad, stopping=lambda: self._ending)
+        self._foreign_complaint = ""
+        self._looked_abroad = float("-inf")
+        self._fetcher = Watcher("mutua-foreign-crls", LOOK_SECONDS, self._fetch)
 
     def start(self) -> None:
         """Begin; the first look is at once, on this thread."""
         self.look()
         self._watcher.start()
+        self._fetcher.start()
 
     def close(self) -> None:
-        """Stop, and close the home."""
+        """Stop, and close the home. A CRL that is being fetched is let go."""
+        self._ending = True
         self._watcher.stop()
+        self._fetcher.stop()
         with suppress(MutuaError, SQLAlchemyError):
             self._tell()
         self._feed.close()
+        self._abroad.close()
         self._home.close()
 
     def look(self) -> None:
@@ -84,6 +99,21 @@ class Upkeep:
             self._complaint = str(error)
         else:
             self._complaint = ""
+
+    def _fetch(self) -> None:
+        """Fetch those CRLs of partners' CAs that are due."""
+        if time.monotonic() - self._looked_abroad < FOREIGN_SECONDS:
+            return
+        try:
+            self._abroad.store.close()  # a connection may still be open on a file that was replaced
+            self._foreign.fetch_due()
+        except (MutuaError, SQLAlchemyError, OSError) as error:
+            if str(error) != self._foreign_complaint:
+                log.warning("CRLs of partners are not fetched now: %s", error)
+            self._foreign_complaint = str(error)
+        else:
+            self._foreign_complaint = ""
+        self._looked_abroad = time.monotonic()
 
     def _tell(self) -> None:
         """Note which certificates came into use here for the first time since this process began."""

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
 
@@ -10,7 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mutua.errors import MutuaError
 from mutua.gate.decision import Identified, Refusal, Request, authorize, identify
+from mutua.gate.foreign import WARN_AGAIN
 from mutua.gate.snapshot import Snapshot
+from mutua.home.foreign_crls import ForeignCrls
 from mutua.home.home import Home
 from mutua.home.snapshots import follow, load
 from mutua.home.watching import Watcher
@@ -23,6 +25,12 @@ POLL_SECONDS = 0.025
 
 MOST_IDENTIFIED = 65_536
 """Peers that are remembered until something changes, 200 bytes each; to identify one again takes 5 microseconds."""
+
+FOREIGN_SECONDS = 0.1
+"""How soon a partner's CRL that was fetched is asked."""
+
+MOST_WARNED = 1024
+"""Warnings that are remembered, so that each is given once a minute."""
 
 log = logging.getLogger("mutua.gate")
 
@@ -56,6 +64,8 @@ class LiveGate:
         self._loading = Lock()
         self._lost = False
         self._sighted: dict[str, datetime] = {}
+        self._warned: dict[str, float] = {}
+        self._fetched = True
         self._snapshot: Snapshot | None = None
         try:
             self._trust = self._home.trust_in_clients
@@ -67,6 +77,11 @@ class LiveGate:
             raise
         self._watcher = Watcher("mutua-gate", POLL_SECONDS, self._look)
         self._watcher.start()
+        # With a store of its own: the other look closes the connections of its own before each reading.
+        self._abroad = self._home.another("gate")
+        self._foreign = ForeignCrls(self._abroad)
+        self._foreign_watcher = Watcher("mutua-gate-crls", FOREIGN_SECONDS, self._look_abroad)
+        self._foreign_watcher.start()
 
     @property
     def trust(self) -> Trust:
@@ -86,6 +101,8 @@ class LiveGate:
                 return found
             if len(view.identified) >= MOST_IDENTIFIED:
                 view.identified.clear()
+            for warning in found.warnings:
+                self._warn(warning)
             who = view.identified[found.known.thumbprint] = found
             self._sighted[found.known.thumbprint] = now
         return authorize(who, request)
@@ -97,6 +114,8 @@ class LiveGate:
     def close(self) -> None:
         """Stop watching and close the store."""
         self._watcher.stop()
+        self._foreign_watcher.stop()
+        self._abroad.close()
         self._feed.close()
         self._home.close()
 
@@ -106,6 +125,7 @@ class LiveGate:
                 # Connections of the pool may still be open on a file that was replaced.
                 self._home.store.close()
                 self._load()
+                self._fetched = True
         except (MutuaError, SQLAlchemyError) as error:
             if not self._lost:
                 log.warning(
@@ -119,6 +139,32 @@ class LiveGate:
             log.warning("the store is back")
             self._lost = False
         self._confirmed = time.monotonic()
+
+    def _look_abroad(self) -> None:
+        """Take over CRLs of partners that were fetched: aside, for a large one takes longer than a suspension may."""
+        before = self._snapshot
+        if before is None or not self._fetched:
+            return
+        self._fetched = False
+        try:
+            self._abroad.store.close()  # as above
+            fresh = self._foreign.refreshed(before.foreign)
+        except (MutuaError, SQLAlchemyError):
+            self._fetched = True  # the other look tells that the store is lost
+            return
+        if fresh is not before.foreign:
+            with self._loading:
+                now = self._snapshot or before
+                self._snapshot = replace(now, foreign=fresh.with_sources(now.foreign.sources, now.foreign.issuers))
+                self._view = _View(self._snapshot, {})
+
+    def _warn(self, warning: str) -> None:
+        """Say it in the log, though not for each of a CA's clients."""
+        if len(self._warned) >= MOST_WARNED:
+            self._warned.clear()
+        if time.monotonic() - self._warned.get(warning, float("-inf")) >= WARN_AGAIN.total_seconds():
+            self._warned[warning] = time.monotonic()
+            log.warning("clients are let in though they may be revoked: %s", warning)
 
     def _load(self) -> None:
         with self._loading:

@@ -1,8 +1,9 @@
 """A registry as a file: clients, what they may call, and what partners brought. Never a key, nothing we issued.
 
 The file is JSON: ``{"clients": [{"name": ..., "state": ..., "grants": [...], "credentials": [...]}]}``. A credential is
-``{"by": FORM, "name": ..., "certificates": [PEM, ...]}``, with a name for those of a CA alone. What counts of it is
-worked out anew from the certificates, so that no file can claim a hash.
+``{"by": FORM, "name": ..., "certificates": [PEM, ...]}``, with a name for those of a CA alone. With CRLs it has
+``"crls": [URL, ...], "stale_crl": "refuse"`` as well. What counts of it is worked out anew from the certificates, so
+that no file can claim a hash.
 """
 
 import json
@@ -14,7 +15,8 @@ from typing import Any
 from mutua.errors import InvalidRegistryFile, MutuaError
 from mutua.pki.certificates import read_certificates
 from mutua.registry.clients import Client, ClientState, accepted_client_name
-from mutua.registry.credentials import Form
+from mutua.registry.credentials import Form, StalePolicy
+from mutua.registry.foreign_crls import with_crls
 from mutua.registry.grants import Grant
 from mutua.registry.partners import Introduction, by_certificate, by_key, by_subject
 
@@ -25,7 +27,7 @@ MAX_MISTAKES = 20
 """Mistakes that are told; the rest is counted."""
 
 _CLIENT_KEYS = {"name", "state", "grants", "credentials"}
-_CREDENTIAL_KEYS = {"by", "name", "certificates"}
+_CREDENTIAL_KEYS = {"by", "name", "certificates", "crls", "stale_crl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +112,18 @@ def _introduction(told: Any, now: datetime) -> Introduction:
     form, texts = Form(told["by"]), told["certificates"]
     if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
         raise ValueError("certificates are a list of PEM texts")
+    urls, stale = told.get("crls", []), StalePolicy(told.get("stale_crl", StalePolicy.REFUSE))
+    if not isinstance(urls, list) or not all(isinstance(each, str) for each in urls):
+        raise ValueError("crls are a list of addresses")
     certificates = read_certificates("".join(texts).encode())
     match form:
         case Form.CERTIFICATE:
-            return by_certificate(certificates, now=now)
+            known = by_certificate(certificates, now=now)
         case Form.KEY:
-            return by_key(certificates)
+            known = by_key(certificates)
         case _:
-            return by_subject(certificates, form, str(told["name"]), now=now)
+            known = by_subject(certificates, form, str(told["name"]), now=now)
+    return with_crls(known, certificates, urls=urls, stale=stale)
 
 
 def _invalid(mistakes: list[str]) -> InvalidRegistryFile:

@@ -73,10 +73,12 @@ def with_crls(
             "a CRL is of the CA that signed the certificate, and that CA is not in the file",
             hint="put the CA's certificate behind it: cat bank.pem bank-ca.pem > both.pem",
         )
-    sources = {url: CrlSource(url, _keys(issuers), stale) for url in given}
+    sources: dict[str, CrlSource] = {}
     for certificate, issuer in _links(brought):
         for url in _usable(distribution_points(certificate)):
             sources.setdefault(url, CrlSource(url, _keys([issuer]), stale))
+    for url in given:
+        sources.setdefault(url, CrlSource(url, _keys(issuers), stale))
     if len(sources) > MAX_CRLS:
         raise InvalidCredential(f"{len(sources)} addresses of CRLs are more than {MAX_CRLS}", hint="give fewer of them")
     if not sources:

@@ -6,8 +6,16 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, select, update
 
-from mutua.registry.credentials import Credential, CredentialKind, Form, PartnerCertificate, Role
-from mutua.store.schema import credentials, partner_certificates
+from mutua.registry.credentials import (
+    Credential,
+    CredentialKind,
+    CrlSource,
+    Form,
+    PartnerCertificate,
+    Role,
+    StalePolicy,
+)
+from mutua.store.schema import credentials, partner_certificates, partner_crls
 
 _COLUMNS = (
     credentials.c.client,
@@ -32,9 +40,10 @@ def add(
     credential: Credential,
     brought: Iterable[PartnerCertificate],
     *,
+    crls: Iterable[CrlSource] = (),
     event: int,
 ) -> None:
-    """Store a client's credential with the certificates that came with it; ``event`` tells of it."""
+    """Store a client's credential with what came with it: certificates, addresses of CRLs; ``event`` tells of it."""
     row = {
         "id": event,
         "client": client,
@@ -49,6 +58,9 @@ def add(
     for each in brought:
         place = {"credential": event, "thumbprint": each.thumbprint}
         connection.execute(insert(partner_certificates).values({**place, "role": each.role.value, "der": each.der}))
+    for source in crls:
+        said = {"authorities": " ".join(source.authorities), "stale": source.stale.value}
+        connection.execute(insert(partner_crls).values(credential=event, url=source.url, **said))
 
 
 def end(connection: Connection, credential: Credential, at: datetime) -> None:
@@ -60,6 +72,7 @@ def remove(connection: Connection, credential: Credential) -> None:
     """Forget a credential and what came with it."""
     identifier = select(credentials.c.id).where(_is(credential)).scalar_subquery()
     connection.execute(delete(partner_certificates).where(partner_certificates.c.credential == identifier))
+    connection.execute(delete(partner_crls).where(partner_crls.c.credential == identifier))
     connection.execute(delete(credentials).where(_is(credential)))
 
 
@@ -96,7 +109,26 @@ def brought_with(connection: Connection, credential: Credential) -> list[Partner
         .where(_is(credential))
     )
     found = [PartnerCertificate(Role(role), der) for role, der in connection.execute(query)]
-    return sorted(found, key=lambda each: each.role is Role.INTERMEDIATE)
+    return sorted(found, key=lambda each: each.role in {Role.INTERMEDIATE, Role.CRL_ISSUER})
+
+
+def crl_sources(connection: Connection, credential: Credential | None = None) -> list[CrlSource]:
+    """Where the CRLs of partners' CAs are, each once as each credential says it; or those of one credential."""
+    query = select(partner_crls.c.url, partner_crls.c.authorities, partner_crls.c.stale)
+    if credential is not None:
+        query = query.join(credentials, credentials.c.id == partner_crls.c.credential).where(_is(credential))
+    rows = connection.execute(query.order_by(partner_crls.c.credential, partner_crls.c.url))
+    found = (CrlSource(url, tuple(authorities.split(" ")), StalePolicy(stale)) for url, authorities, stale in rows)
+    return list(dict.fromkeys(found))
+
+
+def crl_issuers(connection: Connection) -> list[bytes]:
+    """The CAs that came with credentials that have CRLs, in DER, each once."""
+    with_crls = select(partner_crls.c.credential)
+    chosen = partner_certificates.c.credential.in_(with_crls), partner_certificates.c.role != Role.LEAF.value
+    query = select(partner_certificates.c.der).where(*chosen)
+    query = query.order_by(partner_certificates.c.credential, partner_certificates.c.thumbprint)
+    return list(dict.fromkeys(connection.execute(query).scalars()))
 
 
 def count_anchors(connection: Connection) -> int:

@@ -145,6 +145,16 @@ partner_certificates = Table(
     Column("der", LargeBinary, nullable=False),
 )
 
+# Where the CRLs of a partner's CAs are, as it was said when the credential was registered.
+partner_crls = Table(
+    "partner_crls",
+    metadata,
+    Column("credential", ForeignKey(credentials.c.id), primary_key=True),
+    Column("url", Text, primary_key=True),
+    Column("authorities", Text, nullable=False, comment="SPKI hashes of the CAs that may have signed it, by spaces"),
+    Column("stale", String(16), nullable=False, comment="refuse or admit clients while it is stale"),
+)
+
 grants = Table(
     "grants",
     metadata,
@@ -188,6 +198,23 @@ sightings = Table(
     Column("certificate", ForeignKey(certificates.c.id), primary_key=True),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
+)
+
+# Outside the audit trail: it was fetched, not decided, and is verified with the CA's key whenever it is read.
+foreign_crls = Table(
+    "foreign_crls",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("tried_at", UtcDateTime, nullable=False, comment="when it was last fetched, or somebody began to"),
+    Column("fetched_at", UtcDateTime, comment="when that last went well"),
+    Column("error", Text, comment="why it did not since"),
+    Column("authority", _Ascii, comment="the SPKI hash of the CA that signed it"),
+    Column("number", Text, comment="of RFC 5280 section 5.2.3, decimal: it may have 20 octets"),
+    Column("this_update", UtcDateTime),
+    Column("next_update", UtcDateTime),
+    Column("entries", Integer, comment="how many it lists"),
+    Column("digest", _Ascii, comment="SHA-256 of the CRL, base64url"),
+    Column("der", LargeBinary),
 )
 
 events = Table(

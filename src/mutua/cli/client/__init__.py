@@ -11,6 +11,7 @@ COMMANDS = {
     "grant": ("mutua.cli.client.grant:grant", "Change what a client may call."),
     "trust": ("mutua.cli.client.trust:trust", "Know a client by a certificate, a key or a CA that it brings."),
     "distrust": ("mutua.cli.client.distrust:distrust", "Know a client no more by something it brought."),
+    "crls": ("mutua.cli.client.crls:crls", "Show the CRLs of partners' CAs, and how old they are."),
     "export": ("mutua.cli.client.exchange:export", "Write every client, its grants and what it brought, as JSON."),
     "import": ("mutua.cli.client.exchange:import_", "Register the clients of a file."),
     "suspend": ("mutua.cli.client.state:suspend", "Refuse a client's next request, on every connection it has."),

@@ -13,6 +13,7 @@ from mutua.home.credentials import OVERLAP
 from mutua.home.home import Home
 from mutua.pki.certificates import read_certificates
 from mutua.pki.dn import DistinguishedName
+from mutua.registry.credentials import StalePolicy
 from mutua.registry.partners import Introduction
 
 
@@ -38,6 +39,8 @@ def trust(
     spki: Path | None,
     ca: Path | None,
     overlap: int,
+    crls: tuple[str, ...],
+    stale_crl: str,
     *,
     replace: bool,
     dry_run: bool,
@@ -54,9 +57,10 @@ def trust(
       mutua client trust bank --cert bank.pem
       mutua client trust bank --ca bank-ca.pem --san-dns api.bank.example
       mutua client trust bank --ca icp.pem --subject-dn "CN=bank,O=Bank S.A.,C=BR"
+      mutua client trust bank --ca bank-ca.pem --san-dns api.bank.example --crl http://pki.bank.example/ca.crl
       mutua client trust bank --cert bank-2027.pem --replace --overlap 14
     """
-    introduction = introduced(home, cert, spki, ca, **names)
+    introduction = introduced(home, cert, spki, ca, crls=crls, stale_crl=stale_crl, **names)
     if not as_json:
         facts(_shown(introduction))
     for warning in introduction.warnings:
@@ -85,4 +89,7 @@ def _shown(introduction: Introduction) -> list[tuple[str, str]]:
         (certificate,) = read_certificates(each.der)
         subject = str(DistinguishedName.of(certificate.subject)) or "without a name"
         shown.append((each.role.value, f"{subject}, until {certificate.not_valid_after_utc:%Y-%m-%d}"))
+    for source in introduction.crls:
+        becomes = "is refused" if source.stale is StalePolicy.REFUSE else "is let in, with a warning"
+        shown.append(("crl", f"{source.url}: while it is stale, whoever it is about {becomes}"))
     return shown

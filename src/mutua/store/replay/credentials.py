@@ -1,4 +1,4 @@
-"""Pins and subjects, as the events tell of them, and the certificates that came with them."""
+"""Pins and subjects, as the events tell of them, with the certificates and the addresses of CRLs that came along."""
 
 from sqlalchemy import Connection
 
@@ -6,14 +6,14 @@ from mutua.pki.thumbprints import x5t_s256
 from mutua.registry.credentials import Credential, CredentialKind, Form
 from mutua.store.replay.difference import Differences, everything, told_time
 from mutua.store.replay.said import Said, Tellers
-from mutua.store.schema import credentials, partner_certificates
+from mutua.store.schema import credentials, partner_certificates, partner_crls
 
 Place = tuple[str, str, str]
 """What tells one credential from every other: its form, its value as it is compared, the CA it is pinned to."""
 
 
 class Credentials:
-    """``credentials`` and ``partner_certificates``.
+    """``credentials``, ``partner_certificates`` and ``partner_crls``.
 
     Args:
         connection: a reading transaction.
@@ -24,6 +24,7 @@ class Credentials:
         self._connection, self._found = connection, found
         self._told: dict[object, dict[str, object]] = {}
         self._brought: dict[tuple[object, object], str] = {}
+        self._crls: dict[tuple[object, object], dict[str, object]] = {}
         self._ids: dict[Place, int] = {}
         self.tellers: Tellers = {
             "credential.added": self._added,
@@ -44,6 +45,7 @@ class Credentials:
             known = f"{told['client']} is known by the {told['form']} {told['value']}"
             self._found.missing(credentials, identifier, known)
         self._compare_certificates()
+        self._compare_crls()
 
     def _compare_certificates(self) -> None:
         left = dict(self._brought)
@@ -58,6 +60,17 @@ class Credentials:
             self._found.compare(partner_certificates, row["thumbprint"], {**row, "der": thumbprint}, told)
         for (_, thumbprint), role in left.items():
             self._found.missing(partner_certificates, thumbprint, f"a partner brought it as its {role}")
+
+    def _compare_crls(self) -> None:
+        left = dict(self._crls)
+        for row in everything(self._connection, partner_crls):
+            told = left.pop((row["credential"], row["url"]), None)
+            if told is None:
+                self._found.unknown(partner_crls, row["url"])
+            else:
+                self._found.compare(partner_crls, row["url"], row, told)
+        for _, url in left:
+            self._found.missing(partner_crls, url, "the CRL of a partner's CA is there")
 
     def _added(self, said: Said) -> None:
         facts, credential = said.facts, _credential(said.facts)
@@ -74,6 +87,14 @@ class Credentials:
         }
         for thumbprint, role in facts["certificates"].items():
             self._brought[said.id, thumbprint] = str(role)
+        for url, of in facts.get("crls", {}).items():
+            authorities = " ".join(of["authorities"])
+            self._crls[said.id, url] = {
+                "credential": said.id,
+                "url": url,
+                "authorities": authorities,
+                "stale": str(of["stale"]),
+            }
 
     def _ended(self, said: Said) -> None:
         self._told[self._ids[_place(_credential(said.facts))]]["ends_at"] = told_time(said.facts["ends_at"])
@@ -82,6 +103,7 @@ class Credentials:
         identifier = self._ids.pop(_place(_credential(said.facts)))
         del self._told[identifier]
         self._brought = {key: role for key, role in self._brought.items() if key[0] != identifier}
+        self._crls = {key: told for key, told in self._crls.items() if key[0] != identifier}
 
 
 def _credential(facts: dict[str, str]) -> Credential:
