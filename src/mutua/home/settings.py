@@ -11,6 +11,8 @@ from typing import Any
 from mutua.ca.policy import DEFAULT_POLICIES, Policy
 from mutua.ca.revocation import accepted_base
 from mutua.errors import InvalidAddress, InvalidInput, InvalidName, InvalidSettings
+from mutua.home.fetching_settings import FetchingSettings, read_fetching
+from mutua.home.forwarded import ForwardedSettings, read_forwarded
 from mutua.tls.files import read_file
 
 SETTINGS_FILE = "mutua.toml"
@@ -52,6 +54,16 @@ _REVOCATION = """
 # names = ["{client}", "*.{client}.partners.acme.example"]
 # max_days = 90
 # max_valid = 16
+
+# How the CRLs of partners' CAs are fetched: see docs/foreign-revocation.md.
+# [foreign_crls]
+# refresh_minutes = 60
+# allow_private = false
+
+# A proxy in front that ends TLS and forwards client certificates in headers: see docs/proxies.md.
+# [forwarded]
+# dialect = "nginx"
+# unix_socket = true
 """
 
 
@@ -83,6 +95,8 @@ class Settings:
         renewal_grace: how long a superseded certificate may be renewed once more.
         revoke_superseded: whether it is revoked afterwards.
         policies: who may be given what, by profile.
+        foreign_crls: how the CRLs of partners' CAs are fetched.
+        forwarded: which proxy may say who the client is; ``None`` for none.
     """
 
     name: str
@@ -95,6 +109,8 @@ class Settings:
     renewal_grace: timedelta = timedelta(days=7)
     revoke_superseded: bool = False
     policies: Mapping[str, Policy] = field(default_factory=lambda: DEFAULT_POLICIES)
+    foreign_crls: FetchingSettings = field(default_factory=FetchingSettings)
+    forwarded: ForwardedSettings | None = None
 
     def __post_init__(self) -> None:
         if self.crl_shards > 1 and self.revocation_url is None:
@@ -262,6 +278,8 @@ _READERS: dict[str, tuple[str, Callable[[str, object], object]]] = {
     "renewal_grace_days": ("renewal_grace", _days(90)),
     "revoke_superseded": ("revoke_superseded", _truth),
     "policy": ("policies", _policies),
+    "foreign_crls": ("foreign_crls", read_fetching),
+    "forwarded": ("forwarded", read_forwarded),
 }
 
 
