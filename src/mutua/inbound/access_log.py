@@ -1,6 +1,7 @@
-"""One line of JSON for each request and each refused handshake, on the logger ``mutua.access``.
+"""One line of JSON for each request and each refused handshake, on the logger ``mutua.access``; counted here too.
 
-Admissions are INFO and refusals WARNING, so that the first can be switched off and the second need not be.
+Admissions are INFO and refusals WARNING, so that the first can be switched off and the second need not be. They are
+counted whether or not they are written, and each refusal is kept for a while under the ``id`` in its line.
 
 Whatever a peer has written is escaped as JSON demands, all but ASCII too, so that it can neither end the line nor
 steer a terminal. The lines are put together by hand: a line is a third of what a request costs this process.
@@ -13,16 +14,20 @@ from json.encoder import encode_basestring_ascii
 
 from mutua.gate.decision import Refusal
 from mutua.inbound.connection import Connection
+from mutua.inbound.seen.record import RECORD
 from mutua.registry.clients import KnownClient
 from mutua.tls.handshake import HandshakeFailure
 
 access = logging.getLogger("mutua.access")
 
+count_admitted = RECORD.admitted.add
+"""What a door calls for a request that it admits and writes no line of."""
+
 
 def log_request(
     decision: KnownClient | Refusal, connection: Connection, *, method: str, path: str, status: int, started: float
 ) -> None:
-    """Write the line of a request.
+    """Count a request and write its line.
 
     Args:
         decision: what the gate said.
@@ -32,31 +37,39 @@ def log_request(
         status: the HTTP status that was answered; for a WebSocket 101, or the status of its refusal.
         started: ``time.perf_counter()`` when the request came in.
     """
-    level = logging.WARNING if isinstance(decision, Refusal) else logging.INFO
+    if isinstance(decision, Refusal):
+        identifier = RECORD.refuse(decision, connection, method, path)
+        level, event, client = logging.WARNING, _refused(identifier), decision.client
+        end = _why(decision.reason.value, decision.detail)
+    else:
+        count_admitted()
+        level, event, client, end = logging.INFO, '"admitted"', decision.name, "}"
     if not access.isEnabledFor(level):
         return
     milliseconds = (time.perf_counter() - started) * 1000
-    if isinstance(decision, Refusal):
-        event, client, end = "refused", decision.client, _why(decision.reason.value, decision.detail)
-    else:
-        event, client, end = "admitted", decision.name, "}"
     _write(
         level,
-        f'{{"time": "{_now()}", "event": "{event}", "client": {_text(client)}, '
+        f'{{"time": "{_now()}", "event": {event}, "client": {_text(client)}, '
         f'"thumbprint": {_text(decision.thumbprint)}, "method": {_text(method)}, "path": {_text(path)}, '
         f'"status": {status}, "peer": {_text(connection.address)}, "ms": {milliseconds:.2f}{end}',
     )
 
 
 def log_handshake(failure: HandshakeFailure, peer: str) -> None:
-    """Write the line of a refused handshake."""
+    """Count a refused handshake and write its line."""
+    identifier = RECORD.fail(failure, peer)
     if not access.isEnabledFor(logging.WARNING):
         return
     _write(
         logging.WARNING,
-        f'{{"time": "{_now()}", "event": "refused", "client": null, "thumbprint": {_text(failure.thumbprint)}, '
+        f'{{"time": "{_now()}", "event": {_refused(identifier)}, "client": null, '
+        f'"thumbprint": {_text(failure.thumbprint)}, '
         f'"peer": {_text(peer)}{_why(failure.reason.value, failure.detail)}',
     )
+
+
+def _refused(identifier: str) -> str:
+    return f'"refused", "id": "{identifier}"'
 
 
 def _why(reason: str, detail: str) -> str:

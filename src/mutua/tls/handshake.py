@@ -9,7 +9,7 @@ import _ssl
 import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mutua.pki.thumbprints import x5t_s256
@@ -29,11 +29,13 @@ class HandshakeFailure:
         reason: the stable reason.
         detail: OpenSSL's words, for the log.
         thumbprint: x5t#S256 of the certificate that was shown, if one was.
+        certificate: that certificate, in DER.
     """
 
     reason: Reason
     detail: str
     thumbprint: str | None = None
+    certificate: bytes | None = field(default=None, repr=False)
 
 
 handshake_observer: ContextVar[Callable[[HandshakeFailure], None] | None] = ContextVar(
@@ -113,7 +115,8 @@ class ObservedSSLObject(ssl.SSLObject):
         if self._observer is not None:
             reason, detail = classify(error)
             shown = x5t_s256(self._shown) if self._shown else None
-            self._observer(HandshakeFailure(reason=reason, detail=detail, thumbprint=shown))
+            failure = HandshakeFailure(reason=reason, detail=detail, thumbprint=shown, certificate=self._shown)
+            self._observer(failure)
         raise ssl.SSLWantReadError from None
 
 

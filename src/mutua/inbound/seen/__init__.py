@@ -1,0 +1,1 @@
+"""What this process has admitted and refused, and the ways to ask it."""
