@@ -1,0 +1,34 @@
+"""The WSGI application the tests serve. It tells on stdout of every request that reaches it."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from mutua.wsgi import known_client
+
+TOLD = ("SSL_CLIENT_", "HTTP_")
+
+
+def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    client = known_client(environ)
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    seen = {
+        "event": "reached",
+        "type": "http",
+        "method": environ["REQUEST_METHOD"],
+        "path": environ["SCRIPT_NAME"] + environ["PATH_INFO"],
+        "scheme": environ["wsgi.url_scheme"],
+        "client": client.name,
+        "thumbprint": client.thumbprint,
+        "address": environ["REMOTE_ADDR"],
+        "process": os.getpid(),
+        "environ": {name: value for name, value in environ.items() if name.startswith(TOLD)},
+    }
+    sys.stdout.write(json.dumps(seen) + "\n")
+    sys.stdout.flush()
+    environ["wsgi.input"].read(length)
+    body = json.dumps(seen).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
