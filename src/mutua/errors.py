@@ -56,6 +56,7 @@
     │   └── BrokenAudit             the event chain does not verify
     └── NetworkError            the network said no                          exit 5
         ├── AddressInUse            the port to listen on is taken
+        ├── HandshakeRefused        a server of ours refuses the client's certificate (mutua.testing)
         └── StoreUnreachable        the database server does not answer
 
 Each carries a stable ``code`` (also the heading of its page in docs/errors.md), a message
@@ -63,6 +64,7 @@ for whoever runs the program, and a ``hint`` that says what to type next. ``publ
 only text that may ever reach a peer, and it never varies.
 """
 
+from enum import StrEnum
 from typing import Any, ClassVar
 
 
@@ -323,6 +325,26 @@ class NetworkError(MutuaError):
 
 class AddressInUse(NetworkError):
     code = "address_in_use"
+
+
+class HandshakeRefused(NetworkError):
+    """The server refused the client's certificate, so that there is no connection to call over.
+
+    Attributes:
+        reason: the stable reason, as the server's log has it.
+        detail: OpenSSL's words.
+        thumbprint: x5t#S256 of the certificate that was shown, if one was.
+    """
+
+    code = "handshake_refused"
+
+    def __init__(self, reason: StrEnum, detail: str, thumbprint: str | None = None) -> None:
+        super().__init__(
+            f"the handshake was refused: {reason.value}: {detail}", hint=f"see docs/reasons.md#{reason.value}"
+        )
+        self.reason = reason
+        self.detail = detail
+        self.thumbprint = thumbprint
 
 
 class StoreUnreachable(NetworkError):
