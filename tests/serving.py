@@ -36,11 +36,12 @@ class Serving:
         app: str = "tests.echo:app",
         identity: str = "api",
         arguments: tuple[str, ...] = (),
+        folder: Path = ROOT,
     ) -> Self:
         command = [sys.executable, "-m", "mutua", "serve", app, "--identity", identity, "--home", str(home.path)]
         process = subprocess.Popen(
             [*command, "--port", "0", "--loop", loop, *arguments],
-            cwd=ROOT,
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mutua.errors import MutuaError
     from mutua.home.authority import Authority
     from mutua.home.home import Home
-    from mutua.inbound.uvicorn import serve
+    from mutua.inbound.serving import serve
     from mutua.pki.keys import KeyType
     from mutua.reasons import Reason
     from mutua.registry.clients import KnownClient
@@ -29,7 +29,7 @@ _EXPORTS = {
     "MutuaError": "mutua.errors",
     "Reason": "mutua.reasons",
     "Trust": "mutua.tls.trust",
-    "serve": "mutua.inbound.uvicorn",
+    "serve": "mutua.inbound.serving",
 }
 
 __all__ = [

@@ -92,7 +92,9 @@ def test_a_client_is_shown_with_its_grants_and_certificates(mutua: Run, home: Ho
     shown = mutua("client", "show", "woovi", "--json").json
     assert set(shown) == CLIENT | {"certificates"}
     assert [set(each) for each in shown["certificates"]] == [{"thumbprint", "state", "not_after"}]
-    assert shown["credentials"] == [{"kind": "issued", "value": thumbprint}]
+    (credential,) = shown["credentials"]
+    assert (credential["kind"], credential["value"]) == ("issued", thumbprint)
+    assert set(credential) == {"kind", "form", "value", "authority", "ends_at"}
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,14 @@ def test_json_is_offered_under_one_name(path: tuple[str, ...]) -> None:
 def test_every_command_that_reads_or_changes_the_home_offers_json() -> None:
     without = {path for path, command in EVERY.items() if not any(each.name == "as_json" for each in command.params)}
     groups = {path for path, command in EVERY.items() if isinstance(command, click.Group)}
-    assert without - groups == {("serve",), ("ca", "serve"), ("ca", "export"), ("ca", "passphrase")}
+    assert without - groups == {
+        ("serve",),
+        ("ca", "serve"),
+        ("ca", "export"),
+        ("ca", "passphrase"),
+        ("client", "export"),
+        ("config", "nginx"),
+    }
 
 
 def test_no_default_of_the_help_comes_from_the_environment(mutua: Run) -> None:

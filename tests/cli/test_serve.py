@@ -102,3 +102,13 @@ def test_serving_says_where_and_for_how_many_and_ends_with_zero(home: Home, serv
 def test_serving_needs_no_passphrase(home: Home, serve: Callable[..., Serving]) -> None:
     (home.path / "passphrase").unlink()
     assert serve().stop() in ENDED
+
+
+@pytest.mark.parametrize("arguments", [("--workers", "2"), ("--server", "gunicorn")])
+def test_reload_is_for_one_process_of_uvicorn_or_hypercorn(arguments: tuple[str, ...], home: Home) -> None:
+    command = [sys.executable, "-m", "mutua", "serve", "main:app", "--identity", "api", "--home", str(home.path)]
+    done = subprocess.run([*command, "--reload", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    error, hint, _ = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert error == "error: --reload serves with one process of uvicorn or hypercorn"
+    assert hint == "hint:  leave out --workers and --server"

@@ -76,8 +76,14 @@ def stage(page: str, folder: Path, template: Path) -> Iterator[StandIns]:
             | "docs/requests.md"
             | "docs/authorities.md"
             | "docs/revocation.md"
+            | "docs/operating.md"
         ):
             yield _started(folder, template)
+        case "docs/proxies.md":
+            _require("nginx")
+            yield _started(folder, template)
+        case "docs/foreign-revocation.md":
+            yield {**_started(folder, template), "crl.bank.example": "127.0.0.1:9"}  # nothing on the page fetches
         case "docs/hsm.md":
             _require("softhsm2-util", "pkcs11-tool")
             yield {}

@@ -15,9 +15,12 @@ COMMANDS = {
     "init": ("mutua.cli.init:init", "Make a home: root, issuing CA, empty registry."),
     "serve": ("mutua.cli.serve:serve", "Serve an ASGI application to known clients only."),
     "call": ("mutua.cli.call:call", "Make one request as an identity; explained when it fails."),
-    "client": ("mutua.cli.client:client", "The known clients: add, list, show, suspend, resume."),
+    "status": ("mutua.cli.status:status", "Show what one looks at at three in the morning, and what to type."),
+    "gate": ("mutua.cli.gate:gate", "The gates that run: refusals."),
+    "client": ("mutua.cli.client:client", "The known clients: add, trust, grant, list, suspend, ..."),
     "cert": ("mutua.cli.cert:cert", "Certificates: issue, sign, list, revoke, inspect, verify, ..."),
     "ca": ("mutua.cli.ca:ca", "The CAs: show, add, rotate, export, import, crl, serve, ..."),
+    "config": ("mutua.cli.config:config", "Settings for proxies in front: nginx."),
     "audit": ("mutua.cli.audit:audit", "The audit trail: verify, checkpoint, export, tail."),
 }
 

@@ -11,8 +11,9 @@ from typing import Any
 from mutua.errors import MutuaError, UnknownClient
 from mutua.gate.decision import Refusal, Request
 from mutua.home.home import Home
-from mutua.inbound.access_log import access, log_request
+from mutua.inbound.access_log import access, count_admitted, log_request
 from mutua.inbound.connection import CONNECTION, KNOWN_CLIENT, Connection
+from mutua.inbound.forwarding import Forwarding
 from mutua.inbound.live_gate import LiveGate
 from mutua.inbound.problems import problem
 from mutua.registry.clients import KnownClient
@@ -40,6 +41,7 @@ class KnownClients:
         app: the application.
         home: the home, or its path; ``MUTUA_HOME`` or ``./.mutua`` when not given.
         gate: a running gate, instead of a home; whoever made it closes it.
+        forwarding: what a proxy in front may say; with a home its settings do.
     """
 
     def __init__(
@@ -48,32 +50,38 @@ class KnownClients:
         home: Home | str | os.PathLike[str] | None = None,
         *,
         gate: LiveGate | None = None,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self.app = app
         self._home = home
         self._given_gate = gate
         self._gate = gate
+        self._forwarding = forwarding
 
     @property
     def gate(self) -> LiveGate:
         """The running gate; started by the first request or by the server's start-up."""
         if self._gate is None:
             if isinstance(self._home, Home):
-                self._gate = LiveGate(self._home)
+                self._start(self._home)
             else:
                 with Home.open(self._home) as home:
-                    self._gate = LiveGate(home)
+                    self._start(home)
+        assert self._gate is not None
         return self._gate
+
+    def _start(self, home: Home) -> None:
+        if home.settings.forwarded is not None:
+            self._forwarding = Forwarding(home.settings.forwarded)
+        self._gate = LiveGate(home)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
         started = time.perf_counter()
-        connection = _connection(scope)
         method, path = scope["method"], scope["path"]
-        gate = self._gate or self.gate
-        decision = gate.decide(connection.peer, Request(method, path, scope.get("raw_path")))
+        connection, decision = self._decide(scope, Request(method, path, scope.get("raw_path")))
         if isinstance(decision, Refusal):
             status, headers, body = problem(decision.reason)
             log_request(decision, connection, method=method, path=path, status=status, started=started)
@@ -82,6 +90,7 @@ class KnownClients:
             return
         _introduce(scope, connection, decision)
         if not access.isEnabledFor(logging.INFO):
+            count_admitted()
             await self.app(scope, receive, send)
             return
         status = 500
@@ -96,6 +105,16 @@ class KnownClients:
             await self.app(scope, receive, sending)
         finally:
             log_request(decision, connection, method=method, path=path, status=status, started=started)
+
+    def _decide(self, scope: Scope, request: Request) -> tuple[Connection, KnownClient | Refusal]:
+        connection, gate = _connection(scope), self._gate or self.gate
+        if self._forwarding is not None:
+            forwarded = self._forwarding.read(connection, scope["headers"], gate, request)
+            if isinstance(forwarded, Refusal):
+                return connection, forwarded
+            connection = forwarded
+            scope["headers"] = self._forwarding.strip(scope["headers"])
+        return connection, gate.decide(connection.peer, request)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -117,9 +136,8 @@ class KnownClients:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        connection = _connection(scope)
         request = Request("GET", scope["path"], scope.get("raw_path"))
-        decision = self.gate.decide(connection.peer, request)
+        connection, decision = self._decide(scope, request)
         if isinstance(decision, Refusal):
             status, headers, body = problem(decision.reason)
             log_request(decision, connection, method="GET", path=request.path, status=status, started=started)

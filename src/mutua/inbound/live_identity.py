@@ -28,19 +28,23 @@ class LiveIdentity:
     Args:
         source: an identity, which stays as it is, or a path as for ``Identity.load``, which is watched.
         trust: gives the trust in force; asked at every look.
+        alpn: the protocols that the door speaks, the one it likes best first.
 
     Raises:
         MutuaError: the identity cannot be loaded now.
     """
 
-    def __init__(self, source: Identity | Path, trust: Callable[[], Trust]) -> None:
+    def __init__(
+        self, source: Identity | Path, trust: Callable[[], Trust], alpn: tuple[str, ...] = ("http/1.1",)
+    ) -> None:
         self._source = source
+        self._alpn = alpn
         self._current_trust = trust
         self._stamp = self._files()
         self._trust = trust()
         self._complaint: tuple[_Stamp, str] | None = None
         self.identity = Identity.load(source) if isinstance(source, Path) else source
-        self.context = _context(self.identity, self._trust)
+        self.context = self._made(self.identity, self._trust)
         self._watcher = Watcher("mutua-identity", POLL_SECONDS, self.look)
         self._watcher.start()
 
@@ -51,7 +55,7 @@ class LiveIdentity:
             return
         try:
             identity = Identity.load(self._source) if isinstance(self._source, Path) else self._source
-            context = _context(identity, trust)
+            context = self._made(identity, trust)
         except (MutuaError, ssl.SSLError, OSError) as error:
             self._serve_on(stamp, trust, error)
             return
@@ -66,11 +70,16 @@ class LiveIdentity:
             log.warning("the identity at %s cannot be loaded, serving on with the last: %s", self._source, error)
             self._complaint = complaint
         if trust is not self._trust:
-            self.context, self._trust = _context(self.identity, trust), trust
+            self.context, self._trust = self._made(self.identity, trust), trust
 
     def close(self) -> None:
         """Stop watching."""
         self._watcher.stop()
+
+    def _made(self, identity: Identity, trust: Trust) -> ssl.SSLContext:
+        context = identity.server_context(trust)
+        context.set_alpn_protocols(list(self._alpn))
+        return context
 
     def _files(self) -> _Stamp:
         """What changes whenever the identity is replaced, by rename or in place."""
@@ -86,9 +95,3 @@ class LiveIdentity:
             else:
                 stamps.append((status.st_ino, status.st_mtime_ns, status.st_size))
         return tuple(stamps)
-
-
-def _context(identity: Identity, trust: Trust) -> ssl.SSLContext:
-    context = identity.server_context(trust)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
