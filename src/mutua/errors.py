@@ -64,7 +64,6 @@ for whoever runs the program, and a ``hint`` that says what to type next. ``publ
 only text that may ever reach a peer, and it never varies.
 """
 
-from enum import StrEnum
 from typing import Any, ClassVar
 
 
@@ -338,10 +337,16 @@ class HandshakeRefused(NetworkError):
 
     code = "handshake_refused"
 
-    def __init__(self, reason: StrEnum, detail: str, thumbprint: str | None = None) -> None:
-        super().__init__(
-            f"the handshake was refused: {reason.value}: {detail}", hint=f"see docs/reasons.md#{reason.value}"
-        )
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        reason: str = "",
+        detail: str = "",
+        thumbprint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
         self.reason = reason
         self.detail = detail
         self.thumbprint = thumbprint

@@ -92,4 +92,10 @@ def _server() -> Identity:
 
 
 def _refused(failure: HandshakeFailure) -> HandshakeRefused:
-    return HandshakeRefused(failure.reason, failure.detail, failure.thumbprint)
+    return HandshakeRefused(
+        f"the handshake was refused: {failure.reason.value}: {failure.detail}",
+        hint=f"see docs/reasons.md#{failure.reason.value}",
+        reason=failure.reason,
+        detail=failure.detail,
+        thumbprint=failure.thumbprint,
+    )

@@ -11,7 +11,9 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, table=COMMANDS)
 def config() -> None:
-    """Settings for proxies in front of an application, complete and commented.
+    """Settings for proxies in front.
+
+    They are complete and commented, and strip what a client could forge.
 
     \b
     Examples:

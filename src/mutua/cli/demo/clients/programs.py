@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from mutua.cli.demo.clients.client import CALL_SECONDS, Call, Client
 from mutua.cli.demo.seeing import Sight, answered, in_words
 
-_STATUS = re.compile(r"^\s*HTTP/1\.[01] (\d{3})", re.MULTILINE)
+_STATUS = re.compile(r"^\s*HTTP/(?:1\.[01]|2) (\d{3})", re.MULTILINE)
 
 
 def environment(folder: Path) -> dict[str, str]:
