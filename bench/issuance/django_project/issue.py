@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import django  # type: ignore[import-not-found]
+import django  # type: ignore[import-untyped]
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from django.core.management import call_command  # type: ignore[import-not-found]
-from django.db import connection, transaction  # type: ignore[import-not-found]
+from django.core.management import call_command  # type: ignore[import-untyped]
+from django.db import connection, transaction  # type: ignore[import-untyped]
 
 
 def main() -> None:
