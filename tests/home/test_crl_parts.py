@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 
 from mutua import Home
-from mutua.errors import InvalidSettings
+from mutua.errors import DiskFull, InvalidSettings
 from mutua.home.issuing import Order
 from mutua.pki.profiles import OCSP
 from mutua.store.crls import WHOLE
@@ -113,6 +113,42 @@ def test_a_responder_does_not_keep_the_whole_list_alive(home: Home, cut: Callabl
     assert issued.record.shard is None
     home.revocation.revoke(issue(home)[0])
     assert ("issuing-1", WHOLE) not in numbers(home)
+
+
+def test_two_processes_that_cut_at_once_take_the_whole_list_back_once(
+    home: Home, while_signing: Callable[[Callable[[], object]], None], clock: Clock
+) -> None:
+    clock.move(NINETY_DAYS)
+    home.settings = replace(home.settings, revocation_url=BASE, crl_shards=4)
+    issue(home)
+    with Home.open(home.path) as other:
+        other.settings = home.settings
+        while_signing(other.crls.publish_due)
+        home.crls.publish_due()
+    assert {shard for name, shard in numbers(home) if name == "issuing-1"} == {1, 2, 3, 4}
+    withdrawn = [told.subject for told in home.audit.after(0) if told.kind == "crl.withdrawn"]
+    assert withdrawn == ["issuing-1/0"]
+    home.audit.verify()
+
+
+def test_whoever_is_stopped_while_it_cuts_has_not_taken_the_whole_list_back(
+    home: Home, cut: Callable[[int], Home], while_signing: Callable[[Callable[[], object]], None], clock: Clock
+) -> None:
+    """Otherwise the numbers of the next whole list would begin at 1 again (RFC 5280 section 5.2.3)."""
+    clock.move(NINETY_DAYS)
+    issue(home)
+
+    def stop() -> None:
+        raise DiskFull("stopped")
+
+    while_signing(stop)
+    with pytest.raises(DiskFull):
+        cut(4)
+    assert {shard for name, shard in numbers(home) if name == "issuing-1"} == {WHOLE}
+    cut(1)
+    assert number(published(home)) == 2
+    cut(4)
+    home.audit.verify()
 
 
 def test_the_root_is_never_cut(home: Home, cut: Callable[[int], Home]) -> None:

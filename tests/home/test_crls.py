@@ -11,9 +11,7 @@ from cryptography import x509
 
 from mutua import Home, Identity
 from mutua.ca.revocation import MAX_CRL_LIFE
-from mutua.home import crls
-from mutua.pki.crl import CrlDraft, RevocationReason, read_crl
-from mutua.pki.keys import PrivateKey
+from mutua.pki.crl import RevocationReason, read_crl
 from tests.clock import Clock
 from tests.home.crl_files import listed, number, numbers, published
 from tests.pki.hierarchy import make_issuing_ca, make_root
@@ -32,24 +30,6 @@ def issue(home: Home) -> tuple[str, int]:
 def other(home: Home) -> Home:
     """Another process at the same home."""
     return Home.open(home.path, actor="other")
-
-
-@pytest.fixture
-def while_signing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Has something done once while a CRL is between its reading and its writing."""
-
-    def arrange(act: Callable[[], object]) -> None:
-        waiting = [act]
-
-        class Interrupted(CrlDraft):
-            def sign(self, key: PrivateKey) -> bytes:
-                if waiting:
-                    waiting.pop()()
-                return super().sign(key)
-
-        monkeypatch.setattr(crls, "CrlDraft", Interrupted)
-
-    return arrange
 
 
 def test_a_new_home_publishes_a_crl_of_each_ca_and_all_of_them_together(home: Home) -> None:

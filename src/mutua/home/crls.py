@@ -86,8 +86,9 @@ class Crls:
             DiskFull, UnreadableFile: what is in the store by now has files that lag behind.
         """
         due = self.due()
-        withdrawn = self._withdraw(due)
-        made = self._make((each for each in due if (each[0].id, each[1]) not in withdrawn), only_if_due=True)
+        needless = self._needless(due)
+        made = self._make((each for each in due if (each[0].id, each[1]) not in needless), only_if_due=True)
+        withdrawn = self._withdraw(needless)
         if made or withdrawn:
             self.write_files({*withdrawn, *((each.authority, each.shard) for each in made)})
         return made
@@ -245,24 +246,30 @@ class Crls:
                     int(each.serial, 16), each.revoked_at, RevocationReason(each.reason), each.invalid_since
                 )
 
-    def _withdraw(self, due: "list[tuple[AuthorityRecord, int]]") -> set[Place]:
-        """Take back the whole CRLs that are due and that no certificate names any more, for all name a part."""
+    def _needless(self, due: "list[tuple[AuthorityRecord, int]]") -> set[Place]:
+        """The whole CRLs that are due and that no certificate names any more, for all name a part."""
         if self._home.settings.crl_shards == 1:
             return set()
         with self._home.store.read() as connection:
-            gone = {
+            return {
                 (each.id, WHOLE)
                 for each, shard in due
                 if shard == WHOLE
                 and each.profile != ROOT.name
                 and not crls.is_whole_needed(connection, each.id, self._home.now())
             }
-        if gone:
-            with self._home.store.write() as connection:
-                gone &= crls.everything(connection).keys()
-                for authority, shard in sorted(gone):
-                    crls.remove(connection, authority, shard)
-                    self._home.record(connection, self._home.event("crl.withdrawn", f"{authority}/{shard}", {}))
+
+    def _withdraw(self, needless: set[Place]) -> set[Place]:
+        """Take CRLs back once there are the parts of each: a CA without any would count from 1 again."""
+        if not needless:
+            return set()
+        with self._home.store.write() as connection:
+            published = crls.everything(connection).keys()
+            cut = {authority for authority, shard in published if shard != WHOLE}
+            gone = {place for place in needless & published if place[0] in cut}
+            for authority, shard in sorted(gone):
+                crls.remove(connection, authority, shard)
+                self._home.record(connection, self._home.event("crl.withdrawn", f"{authority}/{shard}", {}))
         return gone
 
     def _store(self, record: CrlRecord, der: bytes, entries: int, previous: CrlRecord | None) -> CrlRecord | None:
