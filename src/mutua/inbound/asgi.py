@@ -109,7 +109,7 @@ class KnownClients:
     def _decide(self, scope: Scope, request: Request) -> tuple[Connection, KnownClient | Refusal]:
         connection, gate = _connection(scope), self._gate or self.gate
         if self._forwarding is not None:
-            forwarded = self._forwarding.read(connection, scope["headers"], gate, request)
+            forwarded = self._forwarding.read(connection, scope["headers"], gate)
             if isinstance(forwarded, Refusal):
                 return connection, forwarded
             connection = forwarded

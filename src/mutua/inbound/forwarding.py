@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mutua.errors import InvalidSettings, MalformedForward
-from mutua.gate.decision import Refusal, Request
+from mutua.gate.decision import Refusal
 from mutua.home.forwarded import ForwardedSettings
 from mutua.inbound.connection import Connection
 from mutua.inbound.forwarded.alb import Mode
@@ -21,7 +21,6 @@ from mutua.inbound.forwarded.dialects import DIALECTS, Dialect
 from mutua.pki.certificates import write_der
 from mutua.pki.thumbprints import x5t_s256
 from mutua.reasons import Reason
-from mutua.registry.clients import KnownClient
 from mutua.tls.client_paths import ClientPaths, Distrust
 from mutua.tls.peer import REMEMBERED, PeerCertificate
 from mutua.tls.trust import Trust
@@ -69,20 +68,17 @@ class Forwarding:
                 "knows no user from another; use a Unix socket"
             )
 
-    def read(
-        self, connection: Connection, headers: Headers, gate: "LiveGate", request: Request
-    ) -> Connection | Refusal:
+    def read(self, connection: Connection, headers: Headers, gate: "LiveGate") -> Connection | Refusal:
         """The connection as it is for the client behind the proxy; or why nobody is taken for one.
 
         Args:
             connection: of the socket's own peer.
             headers: every line of the request's, as it came.
             gate: knows the proxy, and what is trusted.
-            request: for the proxy's own grants, which are not asked for.
         """
         lines = [(_plain(name := raw.decode("latin-1")), name.lower(), value) for raw, value in headers]
         found = [each for each in lines if each[0] in self._watched]
-        told = self._is_forwarder(connection, gate, request)
+        told = self._is_forwarder(connection, gate)
         if isinstance(told, Refusal):
             return told
         if told:
@@ -97,10 +93,10 @@ class Forwarding:
         """The headers without any that could pass for a certificate."""
         return [each for each in headers if _plain(each[0].decode("latin-1")) not in self._watched]
 
-    def _is_forwarder(self, connection: Connection, gate: "LiveGate", request: Request) -> bool | Refusal:
+    def _is_forwarder(self, connection: Connection, gate: "LiveGate") -> bool | Refusal:
         settings, socket = self.settings, connection.socket
         if settings.certificate is not None:
-            return connection.peer is not None and _is_client(settings.certificate, connection.peer, gate, request)
+            return connection.peer is not None and _is_client(settings.certificate, connection.peer, gate)
         if socket is None:
             return False
         if settings.unix_socket:
@@ -171,15 +167,12 @@ def _key(values: Mapping[str, list[bytes]]) -> bytes:
     return digest.digest()
 
 
-def _is_client(name: str, peer: PeerCertificate, gate: "LiveGate", request: Request) -> bool | Refusal:
+def _is_client(name: str, peer: PeerCertificate, gate: "LiveGate") -> bool | Refusal:
     """Whether the certificate is this client's, whatever it may call itself."""
-    decision = gate.decide(peer, request)
-    if isinstance(decision, KnownClient):
-        return decision.name == name
-    if decision.reason is Reason.STALE_REGISTRY:
-        return decision
-    # Only these two are about the request; with any other the client is not let in at all.
-    return decision.client == name and decision.reason in {Reason.NOT_GRANTED, Reason.MALFORMED}
+    who = gate.identify(peer)
+    if isinstance(who, Refusal):
+        return who if who.reason is Reason.STALE_REGISTRY else False
+    return who.known.name == name
 
 
 def _dialect(settings: ForwardedSettings) -> Dialect:

@@ -88,8 +88,29 @@ class LiveGate:
         """What clients are verified with, as of the newest snapshot."""
         return self._trust
 
+    @property
+    def max_stale(self) -> float:
+        """From which age of its knowledge it refuses everybody, in seconds."""
+        return self._max_stale
+
+    @property
+    def age(self) -> float:
+        """How long ago its knowledge was last seen to be the store's, in seconds."""
+        return time.monotonic() - self._confirmed
+
+    @property
+    def version(self) -> int:
+        """The last event that its snapshot knows of."""
+        snapshot = self._view.snapshot
+        return snapshot.version if snapshot is not None else 0
+
     def decide(self, peer: PeerCertificate | None, request: Request) -> KnownClient | Refusal:
         """Admit or refuse a request now."""
+        who = self.identify(peer)
+        return who if isinstance(who, Refusal) else authorize(who, request)
+
+    def identify(self, peer: PeerCertificate | None) -> Identified | Refusal:
+        """Who a peer is now, whatever it may call."""
         view = self._view
         if time.monotonic() - self._confirmed > self._max_stale:
             view = _View(None, {})
@@ -105,7 +126,7 @@ class LiveGate:
                 self._warn(warning)
             who = view.identified[found.known.thumbprint] = found
             self._sighted[found.known.thumbprint] = now
-        return authorize(who, request)
+        return who
 
     def sighted(self) -> dict[str, datetime]:
         """Which certificates were identified since the last call, by x5t#S256, and when."""

@@ -11,7 +11,7 @@ import pytest
 
 from mutua import Home
 from mutua.errors import InvalidSettings
-from mutua.gate.decision import Refusal, Request
+from mutua.gate.decision import Refusal
 from mutua.home.forwarded import ForwardedSettings
 from mutua.inbound.asgi import KnownClients
 from mutua.inbound.connection import Connection, SocketPeer
@@ -393,7 +393,7 @@ def test_a_path_is_verified_once_as_long_as_the_trust_stays(home: Home, gate: Li
     headers = [(str(name).encode(), _bytes(value)) for name, value in lines("nginx", home.identities.load("woovi"))]
 
     def peer() -> PeerCertificate | None:
-        found = forwarding.read(UNIX, headers, gate, Request("GET", "/", b"/"))
+        found = forwarding.read(UNIX, headers, gate)
         assert not isinstance(found, Refusal)
         return found.peer
 

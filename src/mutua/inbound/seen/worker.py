@@ -90,7 +90,6 @@ class Seen:
 
     def state(self) -> WorkerState:
         """What it says of itself now."""
-        version, age, max_stale = _knowledge(self._gate)
         identity = self._identity() if self._identity is not None else None
         handshakes, seconds = self._record.handshakes.read()
         return WorkerState(
@@ -103,9 +102,9 @@ class Seen:
             last_hour={reason.value: number for reason, number in self._record.last_hour.read().items()},
             handshakes=handshakes,
             handshake_seconds=seconds,
-            snapshot_version=version,
-            snapshot_age=age,
-            max_stale=max_stale,
+            snapshot_version=self._gate.version,
+            snapshot_age=self._gate.age,
+            max_stale=self._gate.max_stale,
             identity_thumbprint=identity.thumbprint if identity else None,
             identity_ends=identity.not_after.timestamp() if identity else None,
         )
@@ -157,13 +156,6 @@ def seen(home: Home | Path, gate: LiveGate, identity: Callable[[], Identity] | N
         yield made
     finally:
         made.close()
-
-
-def _knowledge(gate: LiveGate) -> tuple[int, float, float]:
-    """The version of a gate's snapshot, its age in seconds, and the age from which it refuses everybody."""
-    snapshot = gate._view.snapshot  # noqa: SLF001
-    version = snapshot.version if snapshot is not None else 0
-    return version, time.monotonic() - gate._confirmed, gate._max_stale  # noqa: SLF001
 
 
 def _read(line: bytes) -> Mapping[str, Any]:
