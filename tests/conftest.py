@@ -15,6 +15,7 @@ from mutua import Home
 from mutua.home.sealing import Cost
 from mutua.home.settings import TokenSettings
 from tests.key_places import STORE, path_and_name, places
+from tests.missing import missing
 from tests.serving import Serving
 from tests.softhsm import SoftHsm, softhsm_is_here
 
@@ -101,10 +102,7 @@ def peer() -> Callable[[str], str]:
     def find(program: str) -> str:
         path = shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
         if path is None:
-            message = f"the peer {program!r} is not installed"
-            if os.environ.get("CI") == "true":
-                pytest.fail(message)
-            pytest.skip(message)
+            missing(f"the peer {program!r} is not installed")
         return path
 
     return find

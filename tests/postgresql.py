@@ -14,9 +14,9 @@ from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import psycopg
-import pytest
 
 from mutua.store.store import Store
+from tests.missing import missing
 
 PATIENCE_SECONDS = 60
 SUPERUSER = "mutua"
@@ -139,10 +139,7 @@ class Cluster:
 def server_folder() -> Iterator[Path]:
     """An empty folder for a server. Where PostgreSQL is missing the test skips; in CI it fails."""
     if _binaries() is None:
-        message = "the peer 'postgresql' is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        missing("the peer 'postgresql' is not installed")
     # Not in pytest's folder, which the server's user cannot enter; and a socket's path has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="mutua-pg-"))
     if os.geteuid() == 0:

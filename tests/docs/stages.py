@@ -1,17 +1,16 @@
 """What a reader has when a page begins, beyond an empty folder."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from mutua import Home
 from tests.docs.partner import sloppy_partner
+from tests.missing import missing
 from tests.postgresql import running_cluster
 from tests.serving import Serving
 
@@ -117,11 +116,9 @@ def _add_expired(folder: Path) -> None:
 
 def _require(*programs: str) -> None:
     """Programs that a page needs. Where one is missing the test skips; in CI it fails."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"not installed: {missing}")
-    elif missing:
-        pytest.skip(f"not installed: {missing}")
+    absent = [program for program in programs if shutil.which(program) is None]
+    if absent:
+        missing(f"not installed: {absent}")
 
 
 @contextmanager

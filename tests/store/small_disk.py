@@ -7,19 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
-
 from mutua.errors import MutuaError
 from mutua.store import events
 from mutua.store.events import Event
 from mutua.store.store import Store
+from tests.missing import missing
 
 MOST_EVENTS = 10_000
 
 
 @contextmanager
 def small_disk(folder: Path, size: str, owner: str | None = None) -> Iterator[Path]:
-    """A disk of ``size`` at ``folder``; only root can have one, for everybody else the test skips.
+    """A disk of ``size`` at ``folder``; only root can have one: see ``missing``.
 
     Args:
         folder: made for it.
@@ -32,7 +31,7 @@ def small_disk(folder: Path, size: str, owner: str | None = None) -> Iterator[Pa
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False)
     if mounted.returncode != 0:
         folder.rmdir()
-        pytest.skip("only root can mount a small disk")
+        missing("only root can mount a small disk")
     try:
         yield folder
     finally:

@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from mutua.pki.certificates import write_pem
 from mutua.pki.keys import KeyType
 from mutua.tls.identity import Identity
+from tests.missing import missing
 from tests.pki.hierarchy import NOW, client, key_of, root, server
 from tests.serving import ROOT
 from tests.tls.default_contexts import handshake
@@ -31,7 +32,7 @@ def python313() -> str:
     installed = sorted(Path.home().glob(".pyenv/versions/3.13.*/bin/python3.13"))
     path = str(installed[-1]) if installed else shutil.which("python3.13")
     if path is None:
-        pytest.skip("no Python 3.13 is installed")
+        missing("no Python 3.13 is installed")
     return path
 
 

@@ -12,6 +12,7 @@ from cryptography import x509
 
 from mutua import Home
 from tests.home.crl_files import listed
+from tests.missing import missing
 from tests.serving import PATIENCE_SECONDS, ROOT
 from tests.web.publishing import SERVE, Publishing
 
@@ -55,7 +56,7 @@ def test_a_signal_ends_it_in_good_order(publish: Publish, sent: signal.Signals) 
 
 def test_it_listens_on_ipv6_too(publish: Publish) -> None:
     if not socket.has_ipv6:
-        pytest.skip("no IPv6 here")
+        missing("no IPv6 here")
     server = publish("--host", "::1")
     assert f"http://[::1]:{server.port}" in "".join(server.talk)
 
