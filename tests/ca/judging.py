@@ -5,16 +5,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from mutua.ca.policy import CLIENT_POLICY, Approval, Policy, judge
 from mutua.errors import RefusedRequest
 from mutua.pki.keys import PublicKey
 from mutua.pki.names import DnsName, Name, parse_name
 from mutua.pki.profiles import CLIENT, SERVER, Profile
-from mutua.pki.requests import CertificateRequest
+from mutua.pki.requests import CertificateRequest, write_request
 from tests.pki.hierarchy import key_of
 
 P256 = key_of("end entity").public_key()
+PARSED = x509.load_pem_x509_csr(write_request(key_of("end entity"), ()))
 WOOVI = DnsName("woovi")
 API = DnsName("api.acme.example")
 IP = parse_name("10.0.0.1")
@@ -25,7 +27,7 @@ def asking(
     *names: str | Name, key: PublicKey = P256, common_name: str = "", purposes: Any = (), extras: Any = ()
 ) -> CertificateRequest:
     return CertificateRequest(
-        der=b"",
+        parsed=PARSED,
         public_key=key,
         common_name=common_name,
         names=tuple(parse_name(name) if isinstance(name, str) else name for name in names),

@@ -96,7 +96,11 @@ class Draft:
     def _extensions(self) -> list[x509.Extension[x509.ExtensionType]]:
         extensions = list(_usual(self.profile) if self.constraints is None else _of_ca(self.constraints))
         extensions.append(_extension(x509.SubjectKeyIdentifier.from_public_key(self.public_key)))
-        extensions.append(_extension(self._authority_key_identifier()))
+        extensions.append(
+            _issued_by(self.issuer)
+            if self.issuer
+            else _extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.public_key))
+        )
         if self.names:
             # Critical exactly when the subject is empty: RFC 5280 section 4.2.1.6.
             alternatives = x509.SubjectAlternativeName([name.general_name() for name in self.names])
@@ -104,11 +108,6 @@ class Draft:
         if self.pointers is not None:
             extensions.extend(_published(self.pointers, crl=not self.profile.no_check))
         return extensions
-
-    def _authority_key_identifier(self) -> x509.AuthorityKeyIdentifier:
-        if self.issuer is None:
-            return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.public_key)
-        return authority_key_identifier(self.issuer)
 
 
 def distinguished_name(*, common_name: str = "", organization: str = "") -> x509.Name:
@@ -119,6 +118,11 @@ def distinguished_name(*, common_name: str = "", organization: str = "") -> x509
     if common_name and len(common_name.encode()) <= MAX_COMMON_NAME:
         attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
     return x509.Name(attributes)
+
+
+@lru_cache(maxsize=64)
+def _issued_by(issuer: x509.Certificate) -> x509.Extension[x509.ExtensionType]:
+    return _extension(authority_key_identifier(issuer))
 
 
 @cache

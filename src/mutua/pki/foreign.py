@@ -1,8 +1,6 @@
 """What cryptography does with foreign bytes besides returning a value or raising: it warns, and it gives up."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
 
 from cryptography import x509
@@ -54,8 +52,7 @@ silence = _Silence()
 """Around many parsers in a row it saves each of them the switching."""
 
 
-@contextmanager
-def parsing(refusal: Unreadable) -> Iterator[None]:
+class parsing:  # noqa: N801 -- it reads as what goes on: with parsing(...)
     """Run a parser of cryptography: its warnings are dropped, and where it gives up ``refusal`` is raised.
 
     It gives up with ``InternalError`` where OpenSSL says no unexpectedly, as for an X448 key of the wrong length. A
@@ -63,12 +60,14 @@ def parsing(refusal: Unreadable) -> Iterator[None]:
     ``DEK-Info`` holds too short an initialization vector. The warnings tell of deprecated encodings, such as a
     negative serial number or BER in PKCS#12, which are the sender's and not ours to repeat.
     """
-    with silence:
-        try:
-            yield
-        except InternalError:
-            raise refusal from None
-        except BaseException as error:
-            if type(error).__name__ != "PanicException":
-                raise
-            raise refusal from None
+
+    def __init__(self, refusal: Unreadable) -> None:
+        self._refusal = refusal
+
+    def __enter__(self) -> None:
+        silence.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        silence.__exit__()
+        if kind is not None and (issubclass(kind, InternalError) or kind.__name__ == "PanicException"):
+            raise self._refusal from None

@@ -96,7 +96,7 @@ class CertificateRequest:
     """What somebody who holds a private key asks to have certified. The request's own signature has been verified.
 
     Attributes:
-        der: the request itself.
+        parsed: the request itself.
         public_key: the key to certify; its strength is for ``mutua.ca.policy`` to judge.
         common_name: the subject's last common name, or empty.
         names: from the SubjectAltName, in order, as they stand there: they may be malformed.
@@ -104,12 +104,17 @@ class CertificateRequest:
         extras: everything else it asks for, one line each, at most 21 lines.
     """
 
-    der: bytes
+    parsed: x509.CertificateSigningRequest
     public_key: PublicKey
     common_name: str
     names: tuple[Name, ...]
     purposes: tuple[ObjectIdentifier, ...]
     extras: tuple[str, ...]
+
+    @property
+    def der(self) -> bytes:
+        """The request itself."""
+        return self.parsed.public_bytes(Encoding.DER)
 
 
 def read_request(data: bytes) -> CertificateRequest:
@@ -233,7 +238,7 @@ def _read(request: x509.CertificateSigningRequest, key: PublicKey) -> Certificat
     if len(extras) > MAX_EXTRAS:
         extras[MAX_EXTRAS:] = [f"and {len(extras) - MAX_EXTRAS} more"]
     return CertificateRequest(
-        der=request.public_bytes(Encoding.DER),
+        parsed=request,
         public_key=key,
         common_name=common_name,
         names=names,

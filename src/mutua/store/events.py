@@ -18,8 +18,7 @@ from mutua.store import rows
 from mutua.store.schema import event_head, events, microseconds, moment_of
 
 # Made once: json.dumps makes an encoder for each call that is not plain.
-_BODY = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-_FIELDS = json.JSONEncoder(separators=(",", ":"))
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 # Made once: to put a statement together takes longer than to run it.
 _HEAD = select(event_head.c["count"], event_head.c.hash, event_head.c.signature).where(event_head.c.id == 1)
@@ -119,7 +118,7 @@ def append(
     count, digest = end.count, end.hash
     added: list[tuple[object, ...]] = []
     for count, event in enumerate(happened, count + 1):  # noqa: B020 -- the count goes on where the head stood
-        body = _BODY.encode(event.body)
+        body = _JSON.encode(event.body)
         digest = _digest(count, event, body, digest)
         added.append((count, microseconds(event.at), event.actor, event.kind, event.subject, body, digest))
     if added:
@@ -282,5 +281,6 @@ def _lenient(data: bytes) -> str:
 
 
 def _digest(identifier: int, event: Event | Recorded, body: str, previous: str) -> str:
-    fields = [identifier, event.at.isoformat(), event.actor, event.kind, event.subject, body, previous]
-    return hashlib.sha256(_FIELDS.encode(fields).encode()).hexdigest()
+    fields = event.at.isoformat(), event.actor, event.kind, event.subject, body, previous
+    # The list in JSON, put together from its texts: for a list as such an encoder is made each time.
+    return hashlib.sha256(f"[{identifier},{','.join(map(_JSON.encode, fields))}]".encode()).hexdigest()
