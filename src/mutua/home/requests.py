@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 BATCH = 1000
 """Requests certified in one transaction by ``sign_many``: the disk is waited for once, and others not for long."""
 
+TOGETHER = 200
+"""Requests that take each step together.
+
+One after the other they take a quarter longer, for want of room in the processor's cache; a thousand together keep so
+much alive that Python searches its whole memory for garbage twice as often.
+"""
+
 _PROFILES = {profile.name: profile for profile in (SERVER, CLIENT)}
 
 
@@ -152,10 +159,12 @@ class Requests:
             call.answer = answer
 
     def _prepare(self, asks: Sequence[Ask]) -> "list[_Prepared]":
-        """Read, judge, draft and sign: each for the whole batch before the next.
+        """Read, judge, draft and sign: each for many requests before the next."""
+        return [
+            each for first in range(0, len(asks), TOGETHER) for each in self._prepared(asks[first : first + TOGETHER])
+        ]
 
-        One request after the other takes a quarter longer, for want of room in the processor's cache.
-        """
+    def _prepared(self, asks: Sequence[Ask]) -> "list[_Prepared]":
         issuing = self._home.authority.issuing
         with silence:
             requests = _stage(lambda ask: read_request(ask.request), asks)
