@@ -1,13 +1,8 @@
 """OpenSSL, GnuTLS, nginx, haproxy and pkilint take our CRLs and OCSP answers for what they say."""
 
-import http.client
-import os
-import socket
-import ssl
 import subprocess
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache, partial
 from itertools import count
@@ -29,13 +24,13 @@ from mutua.pki.ocsp import CertIdHash, CertStatus, OcspDraft, OcspResponder, cer
 from mutua.pki.profiles import CLIENT, OCSP
 from mutua.pki.randomness import new_serial
 from mutua.tls.identity import Identity
+from tests.pki.crl_checking import PATIENCE_SECONDS, REFUSED, checking_crls, outcome
 from tests.pki.hierarchy import NOW, Authority, issuing_ca, key_of, root, server
 
 KINDS = pytest.mark.parametrize("kind", list(KeyType))
 NOW_IN_SECONDS = NOW.replace(microsecond=0)
 WEEK = timedelta(days=7)
 SHARDS = 4
-PATIENCE_SECONDS = 60
 NUMBERS = count(1)
 
 at = partial(addresses, "http://pki.acme.example", "issuing-1")
@@ -316,77 +311,14 @@ def test_pkilint_finds_nothing_in_an_answer(
         assert lint(lint_ocsp_response, answer.sign(responder(kind))) == ""
 
 
-NGINX = """
-daemon off; pid {folder}/nginx.pid; error_log stderr;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
-  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  server {{
-    listen 127.0.0.1:{port} ssl;
-    ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.pem;
-    ssl_client_certificate {folder}/root.pem; ssl_verify_client on; ssl_verify_depth 2; ssl_crl {folder}/crls.pem;
-    location / {{ return 200; }}
-  }}
-}}
-"""
-HAPROXY = """
-defaults
-  mode http
-  timeout connect 30s
-  timeout client 30s
-  timeout server 30s
-frontend doors
-  bind fd@{descriptor} ssl crt {folder}/server.pem ca-file {folder}/root.pem crl-file {folder}/crls.pem verify required
-  http-request return status 200
-"""
-PROGRAMS = {"nginx": (NGINX, ["-p", "{folder}", "-c"]), "haproxy": (HAPROXY, ["-db", "-f"])}
-
-
-@contextmanager
-def serving(program: str, path: str, folder: Path, crls: bytes) -> Iterator[int]:
-    """A server with these CRLs of the issuing CA. It is given a socket that listens already; gives the port."""
-    (folder / "crls.pem").write_bytes(crl(ca=root()) + crls)
-    (folder / "root.pem").write_bytes(write_pem([root().certificate]))
-    (folder / "server.pem").write_bytes(server().chain_pem() + server().key_pem())
-    template, arguments = PROGRAMS[program]
-    with socket.create_server(("127.0.0.1", 0)) as listener, (folder / "log").open("wb") as log:
-        listener.setblocking(False)  # nginx takes it for one of its own
-        port, descriptor = listener.getsockname()[1], listener.fileno()
-        config = folder / "config"
-        config.write_text(template.format(folder=folder, port=port, descriptor=descriptor))
-        command = [path, *(each.format(folder=folder) for each in arguments), str(config)]
-        environment = {**os.environ, "NGINX": f"{descriptor};"}
-        running = subprocess.Popen(command, pass_fds=[descriptor], env=environment, stdout=log, stderr=log)
-        try:
-            yield port
-        finally:
-            running.terminate()
-            running.wait(PATIENCE_SECONDS)
-
-
-def outcome(port: int, identity: Identity, folder: Path) -> str:
-    """The status of a request as this client, or the alert. In TLS 1.2, which tells within the handshake."""
-    (folder / "client.pem").write_bytes(identity.chain_pem() + identity.key_pem())
-    context = ssl.create_default_context(cafile=str(folder / "root.pem"))
-    context.load_cert_chain(folder / "client.pem")
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=PATIENCE_SECONDS)
-    try:
-        connection.request("GET", "/")
-        return str(connection.getresponse().status)
-    except ssl.SSLError as error:
-        return error.reason
-    finally:
-        connection.close()
-
-
 @pytest.mark.parametrize("shard", [None, 3], ids=["whole", "shards"])
-@pytest.mark.parametrize(("program", "refused"), [("nginx", "400"), ("haproxy", "SSLV3_ALERT_CERTIFICATE_REVOKED")])
+@pytest.mark.parametrize(("program", "refused"), REFUSED.items())
 def test_servers_admit_the_good_and_refuse_the_revoked(
     peer: Callable[[str], str], tmp_path: Path, program: str, refused: str, shard: int | None
 ) -> None:
     good, bad, held = (issued(shard) for _ in range(3))
     listed = entry(bad), entry(held, HOLD)
-    with serving(program, peer(program), tmp_path, shards(*listed) if shard else crl(*listed)) as port:
+    crls = crl(ca=root()) + (shards(*listed) if shard else crl(*listed))
+    ca = root().certificate
+    with checking_crls(program, peer(program), tmp_path, identity=server(), root=ca, crls=crls) as port:
         assert [outcome(port, each, tmp_path) for each in (good, bad, held, good)] == ["200", refused, refused, "200"]

@@ -1,12 +1,10 @@
 """What a home publishes, given to others: OpenSSL, GnuTLS, nginx, haproxy and pkilint."""
 
-import os
-import socket
 import ssl
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from mutua.home.responder import Responder
 from mutua.pki.certificates import write_pem
 from mutua.pki.crl import RevocationReason
 from tests.conftest import CHEAP_SEALING
-from tests.pki.test_revocation_peers import PROGRAMS, outcome
+from tests.pki.crl_checking import REFUSED, checking_crls, outcome
 from tests.serving import PATIENCE_SECONDS
 
 Write = Callable[[str, bytes], Path]
@@ -51,29 +49,6 @@ def three(home: Home) -> tuple[Identity, Identity, Identity]:
     home.revocation.revoke(bad.thumbprint, reason="key_compromise")
     home.revocation.revoke(held.thumbprint, reason="certificate_hold")
     return good, bad, held
-
-
-@contextmanager
-def door(program: str, path: str, folder: Path, home: Home, crls: bytes) -> Iterator[int]:
-    """A server that trusts the home's root and looks into these CRLs."""
-    api = home.identities.load("api")
-    (folder / "crls.pem").write_bytes(crls)
-    (folder / "root.pem").write_bytes(write_pem([home.hierarchy.root.certificate]))
-    (folder / "server.pem").write_bytes(api.chain_pem() + api.key_pem())
-    template, arguments = PROGRAMS[program]
-    with socket.create_server(("127.0.0.1", 0)) as listener, (folder / "log").open("wb") as log:
-        listener.setblocking(False)  # nginx takes it for one of its own
-        port, descriptor = listener.getsockname()[1], listener.fileno()
-        config = folder / "config"
-        config.write_text(template.format(folder=folder, port=port, descriptor=descriptor))
-        command = [path, *(each.format(folder=folder) for each in arguments), str(config)]
-        environment = {**os.environ, "NGINX": f"{descriptor};"}
-        running = subprocess.Popen(command, pass_fds=[descriptor], env=environment, stdout=log, stderr=log)
-        try:
-            yield port
-        finally:
-            running.terminate()
-            running.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -148,7 +123,7 @@ def ssl_pem(der: bytes) -> bytes:
     return ssl.DER_cert_to_PEM_cert(der).replace(" CERTIFICATE-----", " X509 CRL-----").encode()
 
 
-@pytest.mark.parametrize(("program", "refused"), [("nginx", "400"), ("haproxy", "SSLV3_ALERT_CERTIFICATE_REVOKED")])
+@pytest.mark.parametrize(("program", "refused"), REFUSED.items())
 @pytest.mark.parametrize("parted", [False, True], ids=["whole", "parts"])
 def test_servers_admit_the_good_and_refuse_the_revoked(
     home: Home, peer: Peer, tmp_path: Path, program: str, refused: str, parted: bool
@@ -156,11 +131,19 @@ def test_servers_admit_the_good_and_refuse_the_revoked(
     opened = cut(home) if parted else home
     good, bad, held = three(opened)
     bundle = opened.crls.bundle() if parted else (opened.crls.folder / "all.pem").read_bytes()
-    with door(program, peer(program), tmp_path, opened, bundle) as port:
+    serving = partial(
+        checking_crls,
+        program,
+        peer(program),
+        tmp_path,
+        identity=opened.identities.load("api"),
+        root=opened.hierarchy.root.certificate,
+    )
+    with serving(crls=bundle) as port:
         assert [outcome(port, each, tmp_path) for each in (good, bad, held)] == ["200", refused, refused]
     opened.revocation.release(held.thumbprint)
     opened.revocation.revoke(good.thumbprint)
-    with door(program, peer(program), tmp_path, opened, opened.crls.bundle()) as port:
+    with serving(crls=opened.crls.bundle()) as port:
         assert [outcome(port, each, tmp_path) for each in (good, bad, held)] == [refused, refused, "200"]
     if opened is not home:
         opened.close()
