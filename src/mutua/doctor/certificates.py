@@ -23,6 +23,7 @@ from mutua.errors import UnreadableCertificate
 from mutua.pki import chains
 from mutua.pki.certificates import is_ca, names_of, purposes
 from mutua.pki.chains import Ending, Link, Path, extension
+from mutua.pki.dn import DistinguishedName
 from mutua.pki.foreign import parsing
 from mutua.pki.keys import MIN_RSA_BITS
 from mutua.pki.names import DnsName, EmailName, Name
@@ -344,7 +345,7 @@ def _of_ending(path: Path, *, is_trusted: bool) -> Iterator[Problem]:
                 for each in access
                 if each.access_method == AuthorityInformationAccessOID.CA_ISSUERS
             ]
-            wanted = [f"its issuer is missing: {last.issuer.rfc4514_string() or 'without a name'}"]
+            wanted = [f"its issuer is missing: {str(DistinguishedName.of(last.issuer)) or 'without a name'}"]
             wanted += [f"with the key {key.hex()}"] if key else []
             wanted += [f"to be had at {url}" for url in urls[: chains.MAX_SHOWN]]
             yield "trusted_but_no_root" if is_trusted else "issuer_missing", ", ".join(wanted)

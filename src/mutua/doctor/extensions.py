@@ -6,6 +6,7 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier, SignatureAlgorithmOID
 
+from mutua.pki.dn import DistinguishedName
 from mutua.pki.names import name_of
 
 Extended = x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList
@@ -141,7 +142,7 @@ def text_of(name: x509.GeneralName) -> str:
         return str(known)
     match name:
         case x509.DirectoryName():
-            return f"directory name {name.value.rfc4514_string()}"
+            return f"directory name {DistinguishedName.of(name.value)}"
         case x509.RegisteredID():
             return f"registered identifier {name.value.dotted_string}"
         case x509.OtherName():

@@ -81,7 +81,7 @@ def describe_certificate(certificate: x509.Certificate, now: datetime) -> Descri
     constraints = extension_of(certificate, x509.BasicConstraints)
     return {
         "kind": "certificate",
-        "subject": certificate.subject.rfc4514_string(),
+        "subject": str(DistinguishedName.of(certificate.subject)),
         "names": names_in(certificate),
         "purposes": purposes_in(certificate),
         "key_usage": key_usages_in(certificate),
@@ -90,7 +90,7 @@ def describe_certificate(certificate: x509.Certificate, now: datetime) -> Descri
         **constrained_names(certificate),
         "key": _key_kind(certificate.public_key()),
         "signature": signature_in(certificate),
-        "issuer": certificate.issuer.rfc4514_string(),
+        "issuer": str(DistinguishedName.of(certificate.issuer)),
         "self_issued": certificate.subject == certificate.issuer,
         "serial": f"{certificate.serial_number:032x}",
         "not_before": certificate.not_valid_before_utc,
@@ -144,7 +144,7 @@ def _describe_request(content: RequestContent) -> Description:
     constraints = extension_of(request, x509.BasicConstraints)
     return {
         "kind": "request",
-        "subject": request.subject.rfc4514_string(),
+        "subject": str(DistinguishedName.of(request.subject)),
         "names": names_in(request),
         "purposes": purposes_in(request),
         "key_usage": key_usages_in(request),
@@ -163,7 +163,7 @@ def _describe_crl(content: CrlContent, now: datetime) -> Description:
     delta = extension_of(crl, x509.DeltaCRLIndicator)
     return {
         "kind": "crl",
-        "issuer": crl.issuer.rfc4514_string(),
+        "issuer": str(DistinguishedName.of(crl.issuer)),
         "number": number.crl_number if number else None,
         "delta_of": delta.crl_number if delta else None,
         "this_update": crl.last_update_utc,

@@ -9,6 +9,7 @@ from cryptography import x509
 from mutua.ca.hierarchy import AuthorityState, Purpose, numbered
 from mutua.errors import InvalidName, UnknownAuthority
 from mutua.pki.chains import PermittedNames, extension
+from mutua.pki.dn import DistinguishedName
 from mutua.pki.profiles import ISSUING_CA, OCSP, Profile
 from mutua.store import authorities
 from mutua.store.authorities import AuthorityRecord
@@ -69,7 +70,7 @@ class Issuers:
         chain = (certificate, *above)
         if limited:
             for ca, _, names in PermittedNames().breaches(chain):
-                subject = ca.subject.rfc4514_string()
+                subject = str(DistinguishedName.of(ca.subject))
                 raise InvalidName(f"the CA {subject} may not certify {names}", hint="name another CA: mutua ca show")
         return chain
 

@@ -3,6 +3,7 @@
 from mutua.cli.output import day
 from mutua.home.keys import TOKEN_URI
 from mutua.pki.certificates import common_name
+from mutua.pki.dn import DistinguishedName
 from mutua.pki.keys import accepted_public_key, describe_key
 from mutua.pki.thumbprints import x5t_s256
 from mutua.store.authorities import AuthorityRecord
@@ -34,7 +35,7 @@ def authority_json(record: AuthorityRecord) -> dict[str, object]:
     return {
         "id": record.id,
         "profile": record.profile,
-        "subject": record.certificate.subject.rfc4514_string(),
+        "subject": str(DistinguishedName.of(record.certificate.subject)),
         "purpose": record.purpose.value,
         "state": record.state.value,
         "parent": record.parent,

@@ -19,6 +19,7 @@ from mutua.errors import AlreadyExists, DiskFull, InvalidInput, UnreadableFile
 from mutua.home.files import write_file
 from mutua.home.home import DEFAULT_FOLDER
 from mutua.pki.certificates import MAX_BUNDLE_BYTES, names_of, read_certificates
+from mutua.pki.dn import DistinguishedName
 from mutua.pki.thumbprints import x5t_s256
 from mutua.tls.files import read_file
 
@@ -142,7 +143,7 @@ def _tell(path: Path, source: Source, wish: Wish, kind: str, *, encrypted: bool,
     facts(
         [
             ("file", str(path)),
-            ("certificate", leaf.subject.rfc4514_string() or ", ".join(map(str, names_of(leaf)))),
+            ("certificate", str(DistinguishedName.of(leaf.subject)) or ", ".join(map(str, names_of(leaf)))),
             ("thumbprint", x5t_s256(leaf)),
             ("until", day(leaf.not_valid_after_utc)),
             ("private key", protected if wish.with_key else "not in it"),

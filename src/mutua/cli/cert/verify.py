@@ -22,6 +22,7 @@ from mutua.home.identities import Identities
 from mutua.home.settings import SETTINGS_FILE
 from mutua.pki.certificates import MAX_BUNDLE_BYTES, common_name, names_of, read_certificates
 from mutua.pki.crl import MAX_CRL_BYTES, RevocationReason, read_crl
+from mutua.pki.dn import DistinguishedName
 from mutua.pki.foreign import parsing
 from mutua.pki.names import DnsName, Name, parse_name
 from mutua.pki.pem import looks_like_pem, pem_blocks
@@ -200,7 +201,7 @@ def _as_json(verdict: Verdict, question: Question, whom: str) -> dict[str, objec
         "path": [
             {
                 **_identified(certificate),
-                "issuer": certificate.issuer.rfc4514_string(),
+                "issuer": str(DistinguishedName.of(certificate.issuer)),
                 "not_before": certificate.not_valid_before_utc,
                 "not_after": certificate.not_valid_after_utc,
                 "revocation": list(asked),
@@ -225,7 +226,7 @@ def _identified(certificate: x509.Certificate) -> dict[str, object]:
     with parsing(UnreadableCertificate("not a readable certificate")):
         serial = certificate.serial_number  # it warns where RFC 5280 forbids the number
     return {
-        "subject": certificate.subject.rfc4514_string(),
+        "subject": str(DistinguishedName.of(certificate.subject)),
         "serial": f"{serial:032x}",
         "thumbprint": x5t_s256(certificate),
     }
