@@ -149,6 +149,21 @@ def test_a_client_without_a_certificate_is_refused() -> None:
     assert reason(connected.server_error) == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_where_a_certificate_is_optional_none_is_enough_and_a_bad_one_is_not(version: ssl.TLSVersion) -> None:
+    context = server().server_context(TRUST, certificate_optional=True)
+    context.maximum_version = version
+    assert (context.verify_mode, bool(context.verify_flags & ssl.VERIFY_X509_STRICT)) == (ssl.CERT_OPTIONAL, True)
+    nobody = connect(TRUST.client_context(), context)
+    assert nobody.ok
+    assert nobody.server.getpeercert(binary_form=True) is None
+    somebody = connect(client().client_context(TRUST), context)
+    assert somebody.server.getpeercert(binary_form=True) == client().certificate.public_bytes(Encoding.DER)
+    posing = issue(issuing_ca(), SERVER, ["localhost"])
+    assert verify_code(connect(posing.client_context(TRUST), context)) == 26
+    assert verify_code(connect(client(ca_kind=KeyType.P384).client_context(TRUST), context)) in {7, 20}
+
+
 def reason(error: ssl.SSLError | None) -> str:
     assert error is not None
     return error.reason

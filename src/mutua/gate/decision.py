@@ -7,13 +7,15 @@ from typing import NamedTuple
 from mutua.gate.foreign import Verdict
 from mutua.gate.paths import problem_with
 from mutua.gate.proofs import Proven, prove
-from mutua.gate.snapshot import Snapshot, Standing
+from mutua.gate.snapshot import NO_RULES, Rules, Snapshot, Standing
 from mutua.reasons import Reason
 from mutua.registry.clients import KnownClient
 from mutua.registry.credentials import CredentialKind
 from mutua.tls.peer import PeerCertificate
 
 _GOOD = Verdict()
+
+_OF_THE_REQUEST = frozenset({Reason.NOT_GRANTED, Reason.MALFORMED, Reason.UNTRUSTED_FORWARDER})
 
 
 class Request(NamedTuple):
@@ -46,22 +48,51 @@ class Refusal:
     client: str | None = None
     thumbprint: str | None = None
 
+    @property
+    def is_of_client(self) -> bool:
+        """Whether it holds whatever the client asks for, so that there is no use in its connection."""
+        return self.reason not in _OF_THE_REQUEST
+
+
+@dataclass(frozen=True, slots=True)
+class Anyone:
+    """Somebody without a certificate, let in because what was asked for is public.
+
+    A type of its own, with neither a name nor a thumbprint: it cannot be mistaken for a known client.
+    """
+
+
+Decision = KnownClient | Anyone | Refusal
+
+NO_CERTIFICATE = Refusal(Reason.NO_CERTIFICATE, "no client certificate on this connection")
+"""What ``identify`` says of a peer that has shown none, and of nobody else."""
+
 
 def decide(
-    snapshot: Snapshot | None, peer: PeerCertificate | None, request: Request, now: datetime
-) -> KnownClient | Refusal:
-    """Admit a request as a known client, or refuse it.
+    snapshot: Snapshot | None,
+    peer: PeerCertificate | None,
+    request: Request,
+    now: datetime,
+    public: Rules = NO_RULES,
+) -> Decision:
+    """Admit a request as a known client's, or as anyone's, or refuse it.
 
     Args:
         snapshot: the registry; ``None`` when it has been out of reach for too long.
-        peer: the certificate whose possession the peer has proved on this connection.
+        peer: the certificate whose possession the peer has proved on this connection; ``None`` where it has shown
+            none at all. A bad one never comes this far.
         request: what it asks for.
         now: UTC.
+        public: what may be called without a certificate, and by every known client.
     """
-    who = identify(snapshot, peer, now)
-    if isinstance(who, Refusal):
-        return who
-    return authorize(who, request)
+    return judge(identify(snapshot, peer, now), request, public)
+
+
+def judge(who: "Identified | Refusal", request: Request, public: Rules) -> Decision:
+    """The rest of the decision, for whoever it is."""
+    if isinstance(who, Identified):
+        return authorize(who, request, public)
+    return welcome(request, public) if who is NO_CERTIFICATE else who
 
 
 class Identified(NamedTuple):
@@ -85,7 +116,7 @@ def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datet
     if snapshot is None:
         return Refusal(Reason.STALE_REGISTRY, "the registry has been out of reach for too long")
     if peer is None:
-        return Refusal(Reason.NO_CERTIFICATE, "no client certificate on this connection")
+        return NO_CERTIFICATE
     thumbprint, not_before, not_after = peer.thumbprint, peer.not_before, peer.not_after
     found = prove(snapshot, peer, now)
     name = found.client if isinstance(found, Proven) else None
@@ -111,12 +142,22 @@ def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datet
     return Identified(known, standing, expires.timestamp(), foreign.tolerated)
 
 
-def authorize(who: Identified, request: Request) -> KnownClient | Refusal:
+def authorize(who: Identified, request: Request, public: Rules = NO_RULES) -> KnownClient | Refusal:
     """What it may call: the half of the decision that is made anew on every request."""
     known = who.known
     if problem := problem_with(request.path, request.raw_path):
         return Refusal(Reason.MALFORMED, problem, known.name, known.thumbprint)
-    if not who.standing.rules.allow(request.method, request.path):
-        detail = f"no grant covers {request.method} {request.path}"
+    method, path = request.method, request.path
+    if not (who.standing.rules.allow(method, path) or public.allow(method, path)):
+        detail = f"no grant covers {method} {path}"
         return Refusal(Reason.NOT_GRANTED, detail, known.name, known.thumbprint)
     return known
+
+
+def welcome(request: Request, public: Rules) -> Anyone | Refusal:
+    """What somebody may call who has shown no certificate."""
+    if not public.grants:
+        return NO_CERTIFICATE
+    if problem := problem_with(request.path, request.raw_path):
+        return Refusal(Reason.MALFORMED, problem)
+    return Anyone() if public.allow(request.method, request.path) else NO_CERTIFICATE

@@ -40,6 +40,10 @@ class Rules:
         return pattern is not None and pattern.fullmatch(path) is not None
 
 
+NO_RULES = Rules(())
+"""These allow nothing."""
+
+
 class Standing(NamedTuple):
     """What holds of a client; one object for all of whom the same holds.
 

@@ -13,6 +13,8 @@ from mutua.ca.revocation import accepted_base
 from mutua.errors import InvalidAddress, InvalidInput, InvalidName, InvalidSettings
 from mutua.home.fetching_settings import FetchingSettings, read_fetching
 from mutua.home.forwarded import ForwardedSettings, read_forwarded
+from mutua.home.public import read_public
+from mutua.registry.grants import Grant
 from mutua.tls.files import read_file
 
 SETTINGS_FILE = "mutua.toml"
@@ -32,6 +34,9 @@ name = {name}
 # How long, in seconds, a running server goes on with what it knows when it loses the store.
 # After that it refuses every request with the reason stale_registry.
 max_stale = 300
+
+# What anybody may call without a certificate, and every known client without a grant: see docs/public-paths.md.
+# public = ["GET /healthz"]
 """
 
 _REVOCATION = """
@@ -97,6 +102,7 @@ class Settings:
         policies: who may be given what, by profile.
         foreign_crls: how the CRLs of partners' CAs are fetched.
         forwarded: which proxy may say who the client is; ``None`` for none.
+        public: what may be called without a certificate.
     """
 
     name: str
@@ -111,6 +117,7 @@ class Settings:
     policies: Mapping[str, Policy] = field(default_factory=lambda: DEFAULT_POLICIES)
     foreign_crls: FetchingSettings = field(default_factory=FetchingSettings)
     forwarded: ForwardedSettings | None = None
+    public: tuple[Grant, ...] = ()
 
     def __post_init__(self) -> None:
         if self.crl_shards > 1 and self.revocation_url is None:
@@ -280,6 +287,7 @@ _READERS: dict[str, tuple[str, Callable[[str, object], object]]] = {
     "policy": ("policies", _policies),
     "foreign_crls": ("foreign_crls", read_fetching),
     "forwarded": ("forwarded", read_forwarded),
+    "public": ("public", read_public),
 }
 
 

@@ -12,10 +12,9 @@ import time
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
-from mutua.gate.decision import Refusal
+from mutua.gate.decision import Anyone, Decision, Refusal
 from mutua.inbound.connection import Connection
 from mutua.inbound.seen.record import RECORD
-from mutua.registry.clients import KnownClient
 from mutua.tls.handshake import HandshakeFailure
 
 access = logging.getLogger("mutua.access")
@@ -25,7 +24,7 @@ count_admitted = RECORD.admitted.add
 
 
 def log_request(
-    decision: KnownClient | Refusal, connection: Connection, *, method: str, path: str, status: int, started: float
+    decision: Decision, connection: Connection, *, method: str, path: str, status: int, started: float
 ) -> None:
     """Count a request and write its line.
 
@@ -40,17 +39,22 @@ def log_request(
     if isinstance(decision, Refusal):
         identifier = RECORD.refuse(decision, connection, method, path)
         level, event, client = logging.WARNING, _refused(identifier), decision.client
-        end = _why(decision.reason.value, decision.detail)
+        thumbprint, end = decision.thumbprint, _why(decision.reason.value, decision.detail)
     else:
         count_admitted()
-        level, event, client, end = logging.INFO, '"admitted"', decision.name, "}"
+        level, event = logging.INFO, '"admitted"'
+        if isinstance(decision, Anyone):
+            client = thumbprint = None
+            end = ', "public": true}'
+        else:
+            client, thumbprint, end = decision.name, decision.thumbprint, "}"
     if not access.isEnabledFor(level):
         return
     milliseconds = (time.perf_counter() - started) * 1000
     _write(
         level,
         f'{{"time": "{_now()}", "event": {event}, "client": {_text(client)}, '
-        f'"thumbprint": {_text(decision.thumbprint)}, "method": {_text(method)}, "path": {_text(path)}, '
+        f'"thumbprint": {_text(thumbprint)}, "method": {_text(method)}, "path": {_text(path)}, '
         f'"status": {status}, "peer": {_text(connection.address)}, "ms": {milliseconds:.2f}{end}',
     )
 

@@ -4,20 +4,17 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import lru_cache
-from ssl import PEM_cert_to_DER_cert
 from typing import Any
 
-from mutua.errors import MutuaError, UnknownClient
-from mutua.gate.decision import Refusal, Request
+from mutua.gate.decision import Anyone, Decision, Refusal, Request
 from mutua.home.home import Home
 from mutua.inbound.access_log import access, count_admitted, log_request
-from mutua.inbound.connection import CONNECTION, KNOWN_CLIENT, Connection
+from mutua.inbound.connection import ANYONE, CONNECTION, HANG_UP, KNOWN_CLIENT, Connection, known_or_raise
 from mutua.inbound.forwarding import Forwarding
 from mutua.inbound.live_gate import LiveGate
 from mutua.inbound.problems import problem
+from mutua.inbound.tls_extension import told_connection
 from mutua.registry.clients import KnownClient
-from mutua.tls.peer import PeerCertificate
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -33,6 +30,8 @@ SWITCHING_PROTOCOLS = 101
 
 class KnownClients:
     """ASGI middleware: every request is decided by the gate, and only known clients reach ``app``.
+
+    And whoever asks for what the settings call ``public``, with no certificate or a good one.
 
     ``mutua serve`` puts it in front of the application by itself. Put it in by hand, outermost, under a
     server of your own that demands client certificates and fills the ASGI TLS extension.
@@ -81,10 +80,11 @@ class KnownClients:
             return
         started = time.perf_counter()
         method, path = scope["method"], scope["path"]
-        connection, decision = self._decide(scope, Request(method, path, scope.get("raw_path")))
+        connection, decision, line = self._decide(scope, Request(method, path, scope.get("raw_path")))
         if isinstance(decision, Refusal):
             status, headers, body = problem(decision.reason)
             log_request(decision, connection, method=method, path=path, status=status, started=started)
+            headers += line.ending(decision)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
             return
@@ -106,15 +106,18 @@ class KnownClients:
         finally:
             log_request(decision, connection, method=method, path=path, status=status, started=started)
 
-    def _decide(self, scope: Scope, request: Request) -> tuple[Connection, KnownClient | Refusal]:
-        connection, gate = _connection(scope), self._gate or self.gate
+    def _decide(self, scope: Scope, request: Request) -> tuple[Connection, Decision, "_Line"]:
+        gate, state = self._gate or self.gate, scope.get("state", {})
+        hang_up, given = state.pop(HANG_UP, None), state.pop(CONNECTION, None)
+        own = connection = given if isinstance(given, Connection) else told_connection(scope)
         if self._forwarding is not None:
             forwarded = self._forwarding.read(connection, scope["headers"], gate)
             if isinstance(forwarded, Refusal):
-                return connection, forwarded
+                return connection, forwarded, _Line(scope, None, is_shared=True)
             connection = forwarded
             scope["headers"] = self._forwarding.strip(scope["headers"])
-        return connection, gate.decide(connection.peer, request)
+        line = _Line(scope, hang_up, is_shared=connection is not own)
+        return connection, connection.refusal or gate.decide(connection.peer, request), line
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -137,13 +140,14 @@ class KnownClients:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request("GET", scope["path"], scope.get("raw_path"))
-        connection, decision = self._decide(scope, request)
+        connection, decision, line = self._decide(scope, request)
         if isinstance(decision, Refusal):
             status, headers, body = problem(decision.reason)
             log_request(decision, connection, method="GET", path=request.path, status=status, started=started)
+            line.ending(decision)
             await _refuse_websocket(scope, receive, send, status, headers, body)
             return
-        guard = _WebSocketGuard(self.gate, connection, request, receive, send)
+        guard = _WebSocketGuard(self.gate, connection, line, request, receive, send)
         _introduce(scope, connection, decision)
         try:
             await self.app(scope, guard.receive, guard.send)
@@ -152,11 +156,36 @@ class KnownClients:
             log_request(ended, connection, method="GET", path=request.path, status=guard.status, started=started)
 
 
+class _Line:
+    """What a request has come over, and how that is brought to its end.
+
+    Args:
+        scope: of the request.
+        hang_up: ends the connection after the answer, where the door knows how.
+        is_shared: whether it is a proxy's, and other clients' requests come over it.
+    """
+
+    def __init__(self, scope: Scope, hang_up: Callable[[], object] | None, *, is_shared: bool) -> None:
+        self._http1 = str(scope.get("http_version", "1.1")).startswith("1")
+        self._hang_up = hang_up
+        self._is_shared = is_shared
+
+    def ending(self, refusal: Refusal) -> list[tuple[bytes, bytes]]:
+        """End it after the answer if the client has no use for it any more; returns what the answer has to say so."""
+        if self._is_shared or not refusal.is_of_client:
+            return []
+        if self._hang_up is not None:
+            self._hang_up()
+        return [(b"connection", b"close")] if self._http1 else []  # RFC 9112 section 9.6; RFC 9113 section 8.2.2
+
+
 class _WebSocketGuard:
     """Asks the gate again at every message: a client suspended while connected is cut off at once."""
 
-    def __init__(self, gate: LiveGate, connection: Connection, request: Request, receive: Receive, send: Send) -> None:
-        self._gate, self._connection, self._request = gate, connection, request
+    def __init__(
+        self, gate: LiveGate, connection: Connection, line: _Line, request: Request, receive: Receive, send: Send
+    ) -> None:
+        self._gate, self._connection, self._line, self._request = gate, connection, line, request
         self._receive, self._send = receive, send
         self.status = 403
         self.refusal: Refusal | None = None
@@ -183,6 +212,7 @@ class _WebSocketGuard:
             decision = self._gate.decide(self._connection.peer, self._request)
             if isinstance(decision, Refusal):
                 self.refusal = decision
+                self._line.ending(decision)
                 await self._send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
         return self.refusal is not None
 
@@ -205,50 +235,19 @@ def known_client(request: Any) -> KnownClient:
         request: a Starlette or FastAPI request or WebSocket, or an ASGI scope.
 
     Raises:
-        UnknownClient: the request did not come through the gate, so nobody knows.
+        UnknownClient: what was asked for is public, and no certificate was shown; or the request did not come
+            through the gate, so nobody knows.
     """
     scope = request if isinstance(request, MutableMapping) else getattr(request, "scope", {})
-    client = scope.get("state", {}).get(KNOWN_CLIENT)
-    if not isinstance(client, KnownClient):
-        raise UnknownClient(
-            "this request did not come through the gate", hint="wrap the application: KnownClients(app)"
-        )
-    return client
+    state = scope.get("state", {})
+    return known_or_raise(state.get(KNOWN_CLIENT), state.get(ANYONE))
 
 
-def _connection(scope: Scope) -> Connection:
-    connection = scope.get("state", {}).pop(CONNECTION, None)
-    if isinstance(connection, Connection):
-        return connection
-    tls = (scope.get("extensions") or {}).get("tls") or {}
-    chain = tuple(tls.get("client_cert_chain") or ())
-    # A server that could not verify the chain says so; then it is as if none had been shown.
-    peer = None if tls.get("client_cert_error") else _peer(chain)
-    return Connection(peer, _address(scope.get("client")))
-
-
-@lru_cache(maxsize=1024)
-def _peer(chain: tuple[str | bytes, ...]) -> PeerCertificate | None:
-    """The certificate in the TLS extension's chain, given as PEM or DER, as text or bytes."""
-    try:
-        ders = tuple(_der(certificate) for certificate in chain)
-        return PeerCertificate.read(ders) if ders else None
-    except (MutuaError, ValueError):
-        return None
-
-
-def _der(certificate: str | bytes) -> bytes:
-    if isinstance(certificate, bytes) and not certificate.startswith(b"-----BEGIN"):
-        return certificate
-    return PEM_cert_to_DER_cert(certificate if isinstance(certificate, str) else certificate.decode("ascii"))
-
-
-def _address(client: tuple[str, int] | None) -> str:
-    return f"{client[0]}:{client[1]}" if client else ""
-
-
-def _introduce(scope: Scope, connection: Connection, known: KnownClient) -> None:
-    scope.setdefault("state", {})[KNOWN_CLIENT] = known
+def _introduce(scope: Scope, connection: Connection, decision: KnownClient | Anyone) -> None:
+    state = scope.setdefault("state", {})
+    for key in (KNOWN_CLIENT, ANYONE):
+        state.pop(key, None)
+    state[KNOWN_CLIENT if isinstance(decision, KnownClient) else ANYONE] = decision
     others = scope.get("extensions")
     tls = connection.tls_extension
     scope["extensions"] = {**others, "tls": tls} if others else {"tls": tls}

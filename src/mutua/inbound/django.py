@@ -15,11 +15,11 @@ except ImportError as error:
     raise MissingExtra("Django is not installed", hint="pip install django") from error
 
 from mutua.errors import InvalidClientName, UnknownClient
-from mutua.gate.decision import Refusal
+from mutua.gate.decision import Anyone, Refusal
 from mutua.inbound import asgi, wsgi
 from mutua.inbound.accepting import address_of
 from mutua.inbound.access_log import log_request
-from mutua.inbound.connection import Connection
+from mutua.inbound.connection import ANYONE, Connection
 from mutua.inbound.problems import problem
 from mutua.inbound.wsgi_environ import remote_of
 from mutua.reasons import Reason
@@ -33,7 +33,8 @@ log = logging.getLogger("mutua.django")
 class KnownClientMiddleware:
     """Gives every request its ``known_client``. To be the first in ``MIDDLEWARE``.
 
-    A request that did not come through the gate has none, and is refused with 403: Django was served without it.
+    It is ``None`` on a public path that was asked for without a certificate. A request that did not come through the
+    gate is refused with 401: Django was served without it.
 
     Args:
         get_response: Django's, of either kind.
@@ -59,12 +60,22 @@ class KnownClientMiddleware:
 
 def _introduced(request: HttpRequest) -> HttpResponse | None:
     """The refusal of a request that nobody vouches for."""
+    request.known_client = None
+    if _is_public(request):
+        return None
     try:
         request.known_client = known_client(request)
     except UnknownClient as error:
         log.error("%s; %s", error.message, "serve it with: mutua serve")  # noqa: TRY400 -- there is no more to say
         return _refused(Reason.NO_CERTIFICATE)
     return None
+
+
+def _is_public(request: HttpRequest) -> bool:
+    """Whether the gate has let somebody in without a certificate."""
+    scope = getattr(request, "scope", None)
+    left = request.META if scope is None else scope.get("state", {})
+    return isinstance(left.get(ANYONE), Anyone)
 
 
 def known_client(request: HttpRequest) -> KnownClient:

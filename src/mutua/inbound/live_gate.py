@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
@@ -9,14 +10,15 @@ from threading import Lock
 from sqlalchemy.exc import SQLAlchemyError
 
 from mutua.errors import MutuaError
-from mutua.gate.decision import Identified, Refusal, Request, authorize, identify
+from mutua.gate.decision import Decision, Identified, Refusal, Request, identify, judge
 from mutua.gate.foreign import WARN_AGAIN
-from mutua.gate.snapshot import Snapshot
+from mutua.gate.snapshot import Snapshot, rules_of
 from mutua.home.foreign_crls import ForeignCrls
 from mutua.home.home import Home
 from mutua.home.snapshots import follow, load
 from mutua.home.watching import Watcher
-from mutua.registry.clients import KnownClient
+from mutua.inbound.callers import Callers
+from mutua.registry.grants import Grant
 from mutua.tls.peer import PeerCertificate
 from mutua.tls.trust import Trust
 
@@ -53,6 +55,10 @@ class LiveGate:
     Args:
         home: whose registry; the gate opens a store of its own.
 
+    Attributes:
+        watching: who is told of each decision, and has no say in it; nobody, as long as ``mutua gate check`` does not
+            ask.
+
     Raises:
         UnreadableStore: the registry cannot be read now; a gate never starts without one.
     """
@@ -60,13 +66,15 @@ class LiveGate:
     def __init__(self, home: Home) -> None:
         self._home = Home.open(home.path)
         self._max_stale = home.settings.max_stale
+        self._public = rules_of(home.settings.public)
         self._feed = self._home.store.feed()
         self._loading = Lock()
         self._lost = False
-        self._sighted: dict[str, datetime] = {}
+        self._callers = Callers()
         self._warned: dict[str, float] = {}
         self._fetched = True
         self._snapshot: Snapshot | None = None
+        self.watching: tuple[Callable[[Decision, Request], object], ...] = ()
         try:
             self._trust = self._home.trust_in_clients
             self._feed.changed()
@@ -77,7 +85,7 @@ class LiveGate:
             raise
         self._watcher = Watcher("mutua-gate", POLL_SECONDS, self._look)
         self._watcher.start()
-        # With a store of its own: the other look closes the connections of its own before each reading.
+        # With a store of its own: the other look must never wait for a connection.
         self._abroad = self._home.another("gate")
         self._foreign = ForeignCrls(self._abroad)
         self._foreign_watcher = Watcher("mutua-gate-crls", FOREIGN_SECONDS, self._look_abroad)
@@ -104,10 +112,27 @@ class LiveGate:
         snapshot = self._view.snapshot
         return snapshot.version if snapshot is not None else 0
 
-    def decide(self, peer: PeerCertificate | None, request: Request) -> KnownClient | Refusal:
-        """Admit or refuse a request now."""
-        who = self.identify(peer)
-        return who if isinstance(who, Refusal) else authorize(who, request)
+    @property
+    def public(self) -> tuple[Grant, ...]:
+        """What may be called without a certificate, and by every known client: as the settings said at its start."""
+        return self._public.grants
+
+    @property
+    def certificate_optional(self) -> bool:
+        """Whether something may be called without a certificate, so that a handshake must not demand one."""
+        return bool(self.public)
+
+    def decide(self, peer: PeerCertificate | None, request: Request) -> Decision:
+        """Admit or refuse a request now.
+
+        Args:
+            peer: what was shown on the connection, verified; ``None`` where nothing was, and never for a bad one.
+            request: what is asked for.
+        """
+        decision = judge(self.identify(peer), request, self._public)
+        for watch in self.watching:
+            watch(decision, request)
+        return decision
 
     def identify(self, peer: PeerCertificate | None) -> Identified | Refusal:
         """Who a peer is now, whatever it may call."""
@@ -125,12 +150,12 @@ class LiveGate:
             for warning in found.warnings:
                 self._warn(warning)
             who = view.identified[found.known.thumbprint] = found
-            self._sighted[found.known.thumbprint] = now
+        self._callers.note(who.known.thumbprint, who.known.name)
         return who
 
     def sighted(self) -> dict[str, datetime]:
-        """Which certificates were identified since the last call, by x5t#S256, and when."""
-        return {thumbprint: self._sighted.pop(thumbprint) for thumbprint in tuple(self._sighted)}
+        """Which clients have called, and with which certificate, for ``store.sightings``: each once a minute."""
+        return self._callers.fresh()
 
     def close(self) -> None:
         """Stop watching and close the store."""
@@ -143,8 +168,8 @@ class LiveGate:
     def _look(self) -> None:
         try:
             if self._feed.changed() or self._lost:
-                # Connections of the pool may still be open on a file that was replaced.
-                self._home.store.close()
+                if self._lost:  # else the pool sees to it: to connect anew takes PostgreSQL longer than all the rest
+                    self._home.store.close()
                 self._load()
                 self._fetched = True
         except (MutuaError, SQLAlchemyError) as error:
@@ -168,10 +193,10 @@ class LiveGate:
             return
         self._fetched = False
         try:
-            self._abroad.store.close()  # as above
             fresh = self._foreign.refreshed(before.foreign)
         except (MutuaError, SQLAlchemyError):
             self._fetched = True  # the other look tells that the store is lost
+            self._abroad.store.close()
             return
         if fresh is not before.foreign:
             with self._loading:

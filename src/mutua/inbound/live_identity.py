@@ -29,16 +29,23 @@ class LiveIdentity:
         source: an identity, which stays as it is, or a path as for ``Identity.load``, which is watched.
         trust: gives the trust in force; asked at every look.
         alpn: the protocols that the door speaks, the one it likes best first.
+        certificate_optional: as the gate says that asks about each request.
 
     Raises:
         MutuaError: the identity cannot be loaded now.
     """
 
     def __init__(
-        self, source: Identity | Path, trust: Callable[[], Trust], alpn: tuple[str, ...] = ("http/1.1",)
+        self,
+        source: Identity | Path,
+        trust: Callable[[], Trust],
+        alpn: tuple[str, ...] = ("http/1.1",),
+        *,
+        certificate_optional: bool = False,
     ) -> None:
         self._source = source
         self._alpn = alpn
+        self._certificate_optional = certificate_optional
         self._current_trust = trust
         self._stamp = self._files()
         self._trust = trust()
@@ -77,7 +84,7 @@ class LiveIdentity:
         self._watcher.stop()
 
     def _made(self, identity: Identity, trust: Trust) -> ssl.SSLContext:
-        context = identity.server_context(trust)
+        context = identity.server_context(trust, certificate_optional=self._certificate_optional)
         context.set_alpn_protocols(list(self._alpn))
         return context
 

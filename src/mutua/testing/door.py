@@ -48,7 +48,12 @@ class AsgiDoor:
         """
         if self._connection is None:
             with self._taking_turn() as turn:
-                self._connection = connect(turn.gate.trust, self._identity, "{}:{}".format(*ADDRESS))
+                self._connection = connect(
+                    turn.gate.trust,
+                    self._identity,
+                    "{}:{}".format(*ADDRESS),
+                    certificate_optional=turn.gate.certificate_optional,
+                )
         return self._connection
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

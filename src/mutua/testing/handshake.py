@@ -21,13 +21,14 @@ _MAX_FLIGHTS = 10
 """TLS 1.2, the longer one, takes two from each side (RFC 5246 section 7.3)."""
 
 
-def connect(trust: Trust, identity: Identity | None, address: str) -> Connection:
+def connect(trust: Trust, identity: Identity | None, address: str, *, certificate_optional: bool = False) -> Connection:
     """What a door has of a client once the handshake is over.
 
     Args:
         trust: of the server, in its clients.
         identity: what the client shows; ``None`` for nothing.
         address: of the client, for the log.
+        certificate_optional: whether the server lets a client go on that shows nothing.
 
     Raises:
         HandshakeRefused: the server refused the client. The line is in the log, as it is behind a real server.
@@ -35,7 +36,7 @@ def connect(trust: Trust, identity: Identity | None, address: str) -> Connection
     server, believed = _server(), foreign_authority(HOST).trust
     client_context = identity.client_context(believed) if identity else believed.client_context()
     try:
-        accepted = _shake_hands(server.server_context(trust), client_context)
+        accepted = _shake_hands(server.server_context(trust, certificate_optional=certificate_optional), client_context)
         return Connection(_peer(accepted, trust), address)
     except HandshakeRefused as refused:
         log_handshake(

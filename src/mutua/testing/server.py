@@ -94,12 +94,16 @@ class RunningServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def _live(self, gate: LiveGate) -> LiveIdentity:
+        optional = gate.certificate_optional
+        return LiveIdentity(self._identity, lambda: gate.trust, ALPN, certificate_optional=optional)
+
     def _run(self, app: Application) -> None:
         try:
             with (
                 bind("127.0.0.1", 0) as listener,
                 closing(LiveGate(self.home)) as gate,
-                closing(LiveIdentity(self._identity, lambda: gate.trust, ALPN)) as live,
+                closing(self._live(gate)) as live,
             ):
                 self._door = Door(DoorConfig(app, gate, loop="asyncio"), listener, live, self._started.put)
                 self._door.run()

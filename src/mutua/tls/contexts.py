@@ -24,11 +24,17 @@ def client_context(trust: "Trust") -> ssl.SSLContext:
     return context
 
 
-def server_context(trust: "Trust") -> ssl.SSLContext:
-    """A server's context: client certificate demanded and verified, failures reported (``tls.handshake``)."""
+def server_context(trust: "Trust", *, certificate_optional: bool = False) -> ssl.SSLContext:
+    """A server's context: client certificate demanded and verified, failures reported (``tls.handshake``).
+
+    Args:
+        trust: what clients are verified with.
+        certificate_optional: whether a client may show none. One that is shown is verified all the same, and the
+            handshake fails with a bad one. For nobody but a door that asks a gate about each request.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context)
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_OPTIONAL if certificate_optional else ssl.CERT_REQUIRED
     # One ticket resumes a session as well as two do, and each costs OpenSSL a copy of the session and its certificates.
     context.num_tickets = 1
     trust.load_into(context)

@@ -146,9 +146,12 @@ class Identity:
         load_cert_chain(context, self.key, self.chain_pem())
         return context
 
-    def server_context(self, trust: "Trust") -> ssl.SSLContext:
-        """An ``ssl.SSLContext`` for a server that demands a client certificate which ``trust`` vouches for."""
-        context = server_context(trust)
+    def server_context(self, trust: "Trust", *, certificate_optional: bool = False) -> ssl.SSLContext:
+        """An ``ssl.SSLContext`` for a server that demands a client certificate which ``trust`` vouches for.
+
+        With ``certificate_optional`` a client may also show none, and a gate has to look at each request.
+        """
+        context = server_context(trust, certificate_optional=certificate_optional)
         load_cert_chain(context, self.key, self.chain_pem())
         return context
 

@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -36,6 +37,10 @@ class Caller(ABC):
     def get(self, path: str) -> int:
         """Ask for the path; the HTTP status. A WebSocket that is accepted counts as 200, and is left open."""
 
+    def ended(self) -> bool:
+        """Wait for the server to end the connection by itself, in order."""
+        return self.tls.recv(1) == b""
+
     def close(self) -> None:
         with suppress(OSError):
             self.tls.close()
@@ -43,14 +48,12 @@ class Caller(ABC):
 
 class Http1Caller(Caller):
     def get(self, path: str) -> int:
-        connection = http.client.HTTPConnection(HOST)
-        connection.sock = self.tls
-        connection.putrequest("GET", path, skip_host=True)
-        connection.putheader("Host", HOST)
-        connection.endheaders()
-        response = connection.getresponse()
-        response.read()
-        return response.status
+        self.tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        # Not HTTPConnection: that closes the socket of an answer that says so, whatever the server does.
+        with http.client.HTTPResponse(self.tls, method="GET") as response:
+            response.begin()
+            response.read()
+            return response.status
 
 
 class Http2Caller(Caller):
@@ -59,6 +62,7 @@ class Http2Caller(Caller):
         assert tls.selected_alpn_protocol() == "h2"
         self.http2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
         self.http2.initiate_connection()
+        self._received: deque[h2.events.Event] = deque()
 
     def request(self, path: str, *extra: tuple[str, str], method: str = "GET", end: bool = True) -> int:
         """Send a request; the number of its stream."""
@@ -73,11 +77,22 @@ class Http2Caller(Caller):
 
     def events(self) -> Iterator[h2.events.Event]:
         """What the server sends, until it closes the connection."""
-        while data := self.tls.recv(65536):
-            events = self.http2.receive_data(data)
+        while True:
+            while self._received:
+                yield self._received.popleft()
+            data = self.tls.recv(65536)
+            if not data:
+                raise ConnectionError("the server has closed the connection")
+            self._received += self.http2.receive_data(data)
             self.flush()
-            yield from events
-        raise ConnectionError("the server has closed the connection")
+
+    def ended(self) -> bool:
+        """Whether a GOAWAY comes (RFC 9113 section 6.8), and then the end."""
+        goodbye = False
+        with suppress(ConnectionError):
+            for event in self.events():
+                goodbye |= isinstance(event, h2.events.ConnectionTerminated)
+        return goodbye
 
     def status(self, stream: int) -> int:
         for event in self.events():
@@ -114,6 +129,12 @@ class WebSocketCaller(Caller):
             if isinstance(event, AcceptConnection):
                 return 200
         raise AssertionError("unreachable")
+
+    def ended(self) -> bool:
+        with suppress(ConnectionError):  # our answer to its goodbye may find nobody there
+            while self.tls.recv(65536):
+                continue
+        return True
 
     def say(self, text: str) -> str | int:
         """Say something; what comes back, or the code with which the server has closed."""

@@ -40,13 +40,13 @@ def servers(shared_home: Home, identities: object) -> Iterator[dict[str, Serving
 
 def what_reached(serving: Serving) -> list[tuple[str, str]]:
     """Who came to the application, and for what."""
-    return sorted((line["client"], line["path"]) for line in serving.reached())
+    return sorted((str(line["client"]), line["path"]) for line in serving.reached())
 
 
 def what_was_let_through(serving: Serving) -> list[tuple[str, str]]:
     """Who was to come there: admitted, or refused only when a WebSocket of his was open."""
     return sorted(
-        (line["client"], line["path"])
+        (str(line["client"]), line["path"])
         for line in serving.lines
         if line["event"] == "admitted" or (line["event"] == "refused" and line.get("status") == 101)
     )

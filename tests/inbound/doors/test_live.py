@@ -91,7 +91,7 @@ def refused(caller: Any, protocol: str) -> None:
 @ENDINGS
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(("door_name", "protocol"), spoken(living=True))
-def test_a_live_connection_is_refused_from_the_next_request_or_message_on(
+def test_a_live_connection_is_refused_at_the_next_request_or_message_and_ends_with_that(
     end: Callable[[Home, Identity, str], None],
     reason: str,
     version: str,
@@ -106,6 +106,7 @@ def test_a_live_connection_is_refused_from_the_next_request_or_message_on(
     caller = admitted(stack, protocol, serving.port, context)
     end(shared_home, identity, name)
     refused(caller, protocol)
+    assert caller.ended()
     line = serving.refusal_of(caller.address)
     assert (line["reason"], line["client"], line["thumbprint"]) == (reason, name, identity.thumbprint)
 
