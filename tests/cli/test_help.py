@@ -104,6 +104,7 @@ def test_every_command_that_reads_or_changes_the_home_offers_json() -> None:
         ("ca", "passphrase"),
         ("client", "export"),
         ("config", "nginx"),
+        ("gate", "serve"),
     }
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +16,19 @@ from mutua.inbound.seen import workers
 from mutua.inbound.seen.record import Record
 from mutua.inbound.seen.run_folder import listen
 from mutua.inbound.seen.worker import Seen
+from mutua.pki.certificates import write_pem
 from mutua.reasons import Reason
 from tests.cli.conftest import Result, Run
 from tests.clock import Clock, clock
+from tests.home.crl_server import body
+from tests.home.crl_server import serving as crl_serving
+from tests.pki.hierarchy import make_issuing_ca, make_root
+from tests.pki.revocation_lists import crl
 
 __all__ = ["clock"]
 
 KEYS = ["home", "time", "store", "gates", "refused_last_hour", "authorities", "identities", "credentials", "crls"]
+KEYS += ["foreign_crls"]
 DAY = timedelta(days=1)
 
 
@@ -196,6 +203,35 @@ def test_a_gate_that_hangs(mutua: Run, home: Home, monkeypatch: pytest.MonkeyPat
     path.unlink()
     assert "does not answer" in what
     assert hint.startswith("ps -fp ")
+
+
+@pytest.mark.parametrize(
+    ("policy", "becomes"), [("refuse", "clients below its CA are refused"), ("admit", "are let in though revoked")]
+)
+def test_the_crls_of_partners(mutua: Run, home: Home, tmp_path: Path, clock: Clock, policy: str, becomes: str) -> None:
+    ca = make_issuing_ca(make_root(organization="Partner"))
+    (tmp_path / "ca.pem").write_bytes(write_pem([ca.certificate]))
+    settings = home.path / "mutua.toml"
+    settings.write_text(settings.read_text() + "\n[foreign_crls]\nallow_private = true\n")
+    home.clients.add("bank", allow=["GET /status"])
+    with crl_serving(body(crl(ca, [1], number=7))) as partner:
+        known_by = ("--ca", str(tmp_path / "ca.pem"), "--san-dns", "a.example", "--stale-crl", policy)
+        assert mutua("client", "trust", "bank", *known_by, "--crl", partner.url()).code == 0
+        [(what, hint)] = needs(mutua("status", "--json")).items()
+        assert what == f"the CRL from {partner.url()} was never fetched: {what.split(': ')[-1]}"
+        assert becomes in what
+        assert mutua(*hint.split()[1:]).code == 0
+        result = mutua("status", "--json")
+        assert needs(result) == {}
+        assert [each["condition"] for each in result.json["foreign_crls"]] == ["current"]
+        assert f"{partner.url()}  current" in mutua("status").out
+        clock.move(8 * DAY)
+        mutua("ca", "crl", "--renew")
+        [(what, hint)] = needs(mutua("status", "--json")).items()
+        assert what.startswith(f"the CRL from {partner.url()} is stale since ")
+        partner.answer = body(crl(ca, [1], number=8, this_update=clock.now() - DAY / 24))
+        assert mutua(*hint.split()[1:]).code == 0
+        assert needs(mutua("status", "--json")) == {}
 
 
 def test_attention_comes_first_with_what_to_type_below(mutua: Run, clock: Clock) -> None:

@@ -16,7 +16,7 @@ COMMANDS = {
     "serve": ("mutua.cli.serve:serve", "Serve an ASGI application to known clients only."),
     "call": ("mutua.cli.call:call", "Make one request as an identity; explained when it fails."),
     "status": ("mutua.cli.status:status", "Show what one looks at at three in the morning, and what to type."),
-    "gate": ("mutua.cli.gate:gate", "The gates that run: refusals."),
+    "gate": ("mutua.cli.gate:gate", "The gates that run: refusals, check, serve."),
     "client": ("mutua.cli.client:client", "The known clients: add, trust, grant, list, suspend, ..."),
     "cert": ("mutua.cli.cert:cert", "Certificates: issue, sign, list, revoke, inspect, verify, ..."),
     "ca": ("mutua.cli.ca:ca", "The CAs: show, add, rotate, export, import, crl, serve, ..."),

@@ -48,6 +48,7 @@ def problem_with(path: str, raw_path: bytes | None) -> str | None:
         return {"%": "a percent sign left after decoding", "//": "an empty segment"}.get(
             match.group(), "a backslash or a control character"
         )
-    if any(segment in {".", ".."} for segment in decoded.split("/")):
+    # Servlet containers take away a segment's parameters before its dots: "..;a" is ".." there (RFC 3986 section 3.3).
+    if any(segment.partition(";")[0] in {".", ".."} for segment in decoded.split("/")):
         return "a dot segment"
     return None

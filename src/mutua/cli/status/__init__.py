@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from mutua.cli.client.crls import crl_json
 from mutua.cli.exits import ExitCode
 from mutua.cli.options import json_option
 from mutua.cli.output import data, day, facts, json_data, printable, table
 from mutua.cli.status.attention import Attention, attention
 from mutua.cli.status.gathering import SHOWN, Status, gather
 from mutua.home.expiries import OwnCertificate
+from mutua.home.foreign_crls import CrlState
 from mutua.home.home import DEFAULT_FOLDER
 from mutua.inbound.seen.workers import Worker
 
@@ -65,6 +67,7 @@ def _show(found: Status, wrong: list[Attention]) -> None:
         data(f"and {more} more of clients within 30 days: mutua cert list --expiring 30d --profile client")
     crls = [(each.authority, day(each.this_update), day(each.next_update)) for each in found.crls]
     _section(("CRL OF", "MADE", "UNTIL"), crls)
+    _section(("CRL OF A PARTNER", "STATE", "UNTIL"), [_foreign_crl(each) for each in found.foreign_crls])
 
 
 def _section(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -86,6 +89,11 @@ def _gate(worker: Worker) -> tuple[str, ...]:
         str(state.admitted),
         ends,
     )
+
+
+def _foreign_crl(state: CrlState) -> tuple[str, ...]:
+    ends = state.fetched.next_update if state.fetched else None
+    return state.source.url, state.condition.value, day(ends) if ends else "-"
 
 
 def _endings(found: Status) -> list[tuple[str, ...]]:
@@ -114,6 +122,7 @@ def _as_json(found: Status, wrong: list[Attention]) -> dict[str, object]:
             {"ca": each.authority, "this_update": each.this_update, "next_update": each.next_update}
             for each in found.crls
         ],
+        "foreign_crls": [crl_json(each) for each in found.foreign_crls],
         "attention": [{"what": each.what, "hint": each.hint} for each in wrong],
     }
 

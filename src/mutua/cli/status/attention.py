@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from mutua.cli.output import day
 from mutua.cli.status.gathering import Status
+from mutua.home.foreign_crls import CrlCondition, CrlState
 from mutua.inbound.seen.state import WorkerState
+from mutua.registry.credentials import StalePolicy
 
 LOST_SECONDS = 10.0
 """A gate looks at its store many times a second; who has not seen it for this long has lost it."""
@@ -26,7 +28,7 @@ class Attention(NamedTuple):
 
 def attention(found: Status) -> list[Attention]:
     """Everything that needs somebody, what keeps clients out first."""
-    return [*_store(found), *_gates(found), *_own(found), *_crls(found), *_clients(found)]
+    return [*_store(found), *_gates(found), *_own(found), *_crls(found), *_foreign_crls(found), *_clients(found)]
 
 
 def _store(found: Status) -> list[Attention]:
@@ -76,6 +78,22 @@ def _crls(found: Status) -> list[Attention]:
         for each in found.crls
         if each.next_update < found.now
     ]
+
+
+def _foreign_crls(found: Status) -> list[Attention]:
+    return [
+        Attention(_without_crl(each), "mutua client crls --fetch")
+        for each in found.foreign_crls
+        if each.condition is not CrlCondition.CURRENT
+    ]
+
+
+def _without_crl(state: CrlState) -> str:
+    ended = state.fetched.next_update if state.fetched else None
+    how = f"is stale since {day(ended)}" if ended else "was never fetched"
+    refused = state.source.stale is StalePolicy.REFUSE
+    clients = "clients below its CA are refused" if refused else "clients below its CA are let in though revoked"
+    return f"the CRL from {state.source.url} {how}: {clients}"
 
 
 def _clients(found: Status) -> list[Attention]:

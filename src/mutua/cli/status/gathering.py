@@ -16,6 +16,7 @@ from mutua.home.expiries import (
     remedy,
     soonest,
 )
+from mutua.home.foreign_crls import CrlState, ForeignCrls
 from mutua.home.home import Home
 from mutua.inbound.seen.workers import Worker, require_home, states
 from mutua.reasons import Reason
@@ -44,6 +45,7 @@ class Status:
         soonest: those that end first.
         ended: clients whose last certificate has ended lately.
         crls: the oldest part of each CA's CRL.
+        foreign_crls: those of partners' CAs.
     """
 
     home: Path
@@ -58,6 +60,7 @@ class Status:
     soonest: list[Ending] = field(default_factory=list)
     ended: list[Ending] = field(default_factory=list)
     crls: list[CrlAge] = field(default_factory=list)
+    foreign_crls: list[CrlState] = field(default_factory=list)
 
     def has_ended(self, each: OwnCertificate) -> bool:
         """Whether a certificate of our own is of no use any more."""
@@ -93,7 +96,7 @@ def gather(folder: Path) -> Status:
 def _ask_store(home: Home, found: Status) -> None:
     found.now = home.now()
     found.authorities = own_authorities(home)
-    found.crls = crl_ages(home)
+    found.crls, found.foreign_crls = crl_ages(home), ForeignCrls(home).states()
     found.soonest, found.ended = soonest(home, NEAR, SHOWN), ended_lately(home, SHOWN)
     found.credentials = count_ending(home)
     served = {each.state.identity_thumbprint for each in found.gates if each.state}

@@ -1,5 +1,7 @@
 """A thread that answers short questions on a socket: one question, one answer, and goodbye.
 
+An answer may also go on for as long as the other side listens; then each part of it has an end.
+
 Its own event loop, and not ``http.server`` or a thread for each caller: every exchange as a whole has an end that it
 cannot put off by sending or reading a byte at a time, and callers who hang cost a buffer each and no thread. Nor is
 it a server that the process may not have: under gunicorn there need be no uvicorn.
@@ -9,7 +11,7 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 EXCHANGE_SECONDS = 5.0
@@ -32,10 +34,12 @@ class Caller:
 
     Args:
         connection: their socket.
+        limit: of the whole exchange.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, limit: asyncio.Timeout) -> None:
         self.connection = connection
+        self._limit = limit
         self._loop = asyncio.get_running_loop()
 
     async def question(self, end: bytes) -> bytes:
@@ -55,6 +59,28 @@ class Caller:
     async def tell(self, data: bytes) -> None:
         """Send some of the answer; waits while they do not read."""
         await self._loop.sock_sendall(self.connection, data)
+
+    async def tell_on(self, parts: Callable[[asyncio.Event], AsyncIterator[bytes]]) -> None:
+        """Send an answer that goes on for as long as they listen. Who does not read a part in time is dropped.
+
+        Args:
+            parts: of the answer; ends soon after the event that it is given is set: they want no more, or have gone.
+        """
+        ended = asyncio.Event()
+        listening = asyncio.create_task(self._listen_for_the_end(ended))
+        self._limit.reschedule(None)
+        try:
+            async for part in parts(ended):
+                async with asyncio.timeout(EXCHANGE_SECONDS):
+                    await self.tell(part)
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
+
+    async def _listen_for_the_end(self, ended: asyncio.Event) -> None:
+        with suppress(OSError):
+            await self._loop.sock_recv(self.connection, 1)
+        ended.set()
 
 
 Exchange = Callable[[Caller], Awaitable[None]]
@@ -138,8 +164,8 @@ class Answering:
 
     async def _answer(self, connection: socket.socket) -> None:
         try:
-            async with asyncio.timeout(EXCHANGE_SECONDS):
-                await self._exchange(Caller(connection))
+            async with asyncio.timeout(EXCHANGE_SECONDS) as limit:
+                await self._exchange(Caller(connection, limit))
         except (OSError, ValueError) as error:
             log.debug("%s: no answer: %s", self._thread.name, error)
         except Exception:

@@ -99,12 +99,12 @@ class Ring:
                     id=identifier,
                     at=at,
                     reason=reason,
-                    detail=_bounded(detail),
-                    client=None if client is None else _bounded(client),
-                    thumbprint=None if thumbprint is None else _bounded(thumbprint),
-                    peer=_bounded(peer),
-                    method=None if method is None else _bounded(method),
-                    path=None if path is None else _bounded(path),
+                    detail=bounded(detail),
+                    client=None if client is None else bounded(client),
+                    thumbprint=None if thumbprint is None else bounded(thumbprint),
+                    peer=bounded(peer),
+                    method=None if method is None else bounded(method),
+                    path=None if path is None else bounded(path),
                     certificate=certificate,
                 )
             )
@@ -121,5 +121,6 @@ class Ring:
         return next((each for each in self.since() if each.id == identifier), None)
 
 
-def _bounded(text: str) -> str:
+def bounded(text: str) -> str:
+    """As much of a text as is kept."""
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."

@@ -5,6 +5,10 @@ A question is a line of JSON, the answer some more, the last ``{"end": true}``:
     {"ask": "state"}                                  -> counts, snapshot, identity
     {"ask": "refusals", "of": instance, "after": n}   -> the instance, then those behind number n, or all it keeps
     {"ask": "certificate", "id": id}                  -> a refusal with the certificate that was shown
+
+One answer goes on until whoever asked hangs up, see ``trial``; without ``true`` it ends at once:
+
+    {"ask": "trial", "client": name, "grants": [...]} -> {"trial": true}, then what those grants would refuse
 """
 
 import json
@@ -24,6 +28,7 @@ from mutua.inbound.seen.answering import Answering, Caller
 from mutua.inbound.seen.record import RECORD, Record
 from mutua.inbound.seen.run_folder import credentials, listen
 from mutua.inbound.seen.state import WorkerState
+from mutua.inbound.seen.trial import try_grants
 from mutua.tls.identity import Identity
 
 log = logging.getLogger("mutua.seen")
@@ -115,6 +120,9 @@ class Seen:
             log.warning("the user %d asked what this process sees, and is not told", uid)
             return
         question = _read(await caller.question(b"\n"))
+        if question.get("ask") == "trial":
+            await try_grants(caller, self._gate, question)
+            return
         for line in self._answers(question):
             await caller.tell(json.dumps(line).encode("ascii") + b"\n")
         await caller.tell(b'{"end": true}\n')
