@@ -41,6 +41,7 @@
     │   ├── HomeExists              a home is there already
     │   ├── UnsafeHome              others can write the home, or own it
     │   ├── ClientExists            the registry knows that name already
+    │   ├── ClientInUse             a client that is not suspended would be removed
     │   ├── CredentialExists        somebody is known by that already
     │   ├── TooManyPartners         handshakes could not look at so many certificates
     │   ├── AlreadyExists           a file or identity would be overwritten
@@ -242,6 +243,10 @@ class UnsafeHome(NotAllowed):
 
 class ClientExists(NotAllowed):
     code = "client_exists"
+
+
+class ClientInUse(NotAllowed):
+    code = "client_in_use"
 
 
 class CredentialExists(NotAllowed):

@@ -10,6 +10,7 @@ from mutua.cli.cert.revoke import REASONS
 from tests.cli.conftest import Result, Run
 
 CLIENT = {"name", "state", "grants", "credentials"}
+BEYOND = {"created_at", "last_seen", "first_end"}
 CERTIFICATE = {
     "thumbprint",
     "serial",
@@ -67,7 +68,7 @@ def test_clients_are_listed_in_a_table(mutua: Run) -> None:
     mutua("client", "add", "bank")
     mutua("client", "suspend", "bank")
     result = mutua("client", "list")
-    assert [line.split(maxsplit=2) for line in as_data(result)] == [
+    assert [[*line.split(maxsplit=2)[:2], line.split("  ")[-1].strip()] for line in as_data(result)] == [
         ["CLIENT", "STATE", "MAY CALL"],
         ["bank", "suspended", "nothing"],
         ["woovi", "active", "GET /**, POST /webhook/*"],
@@ -90,11 +91,11 @@ def test_a_client_is_shown_with_its_grants_and_certificates(mutua: Run, home: Ho
     assert lines[0].split() == ["client", "woovi"]
     assert any(thumbprint in line and "valid" in line for line in lines)
     shown = mutua("client", "show", "woovi", "--json").json
-    assert set(shown) == CLIENT | {"certificates"}
+    assert set(shown) == CLIENT | BEYOND | {"certificates", "crls"}
     assert [set(each) for each in shown["certificates"]] == [{"thumbprint", "state", "not_after"}]
     (credential,) = shown["credentials"]
     assert (credential["kind"], credential["value"]) == ("issued", thumbprint)
-    assert set(credential) == {"kind", "form", "value", "authority", "ends_at"}
+    assert set(credential) == {"kind", "form", "value", "authority", "ends_at", "not_after", "state"}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_changed_client_as_json(mutua: Run, arguments: tuple[str, ...]) -> Non
 
 def test_clients_as_json(mutua: Run) -> None:
     (client,) = mutua("client", "list", "--json").json
-    assert set(client) == CLIENT
+    assert set(client) == CLIENT | BEYOND
     assert client["grants"] == ["GET /**", "POST /webhook/*"]
 
 

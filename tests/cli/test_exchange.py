@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mutua import Home
 from mutua.errors import InvalidRegistryFile
 from mutua.home.exchange import export_registry, import_registry
-from mutua.pki.certificates import write_pem
+from mutua.pki.certificates import read_certificates, write_pem
+from mutua.pki.thumbprints import x5t_s256
 from mutua.registry.credentials import Form
 from mutua.registry.exchange import read_registry
 from mutua.registry.partners import by_certificate, by_key, by_subject
@@ -48,6 +49,19 @@ def test_what_was_exported_is_taken_in_elsewhere(partners: Home, tmp_path: Path)
         assert import_registry(other, entries) == []
         assert [each.state.value for each in other.clients.all()] == ["active", "suspended", "active"]
         other.audit.verify()
+
+
+def test_intermediates_keep_the_order_in_which_they_came(home: Home, tmp_path: Path) -> None:
+    between = sorted((make_issuing_ca(ROOT) for _ in range(4)), key=lambda each: x5t_s256(each.certificate))
+    chain = [ROOT.certificate, *(between[place].certificate for place in (2, 0, 3, 1))]
+    home.clients.add("bank")
+    home.credentials.add("bank", by_subject(chain, Form.DNS, "api.bank.example", now=NOW))
+    text = export_registry(home)
+    (credential,) = json.loads(text)["clients"][0]["credentials"]
+    assert read_certificates("".join(credential["certificates"]).encode()) == tuple(chain)
+    with Home.create(tmp_path / "other", name="Other", sealing_cost=CHEAP_SEALING) as other:
+        import_registry(other, read_registry(text.encode(), now=other.now()))
+        assert json.loads(export_registry(other))["clients"][0] == json.loads(text)["clients"][0]
 
 
 def test_the_commands_say_what_they_do(partners: Home, mutua: Run, tmp_path: Path) -> None:

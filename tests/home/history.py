@@ -61,6 +61,19 @@ def _registry(home: Home) -> None:
     home.clients.suspend("bank")
     home.clients.suspend("woovi")
     home.clients.resume("woovi")
+    _removals(home)
+
+
+def _removals(home: Home) -> None:
+    """Two of one name that are gone, and a third that is there."""
+    partner = make_issuing_ca(make_root(organization="Gone"))
+    for _ in range(2):
+        home.clients.add("gone", allow=["GET /status"])
+        home.authority.issue_client("gone")
+        home.credentials.add("gone", by_key([partner.certificate]))
+        home.clients.remove("gone", force=True)
+    home.clients.add("gone", allow=["POST /webhook/*"])
+    home.authority.issue_client("gone")
 
 
 def _partners(home: Home) -> None:

@@ -27,6 +27,7 @@ ACTS: dict[str, Callable[[Home, random.Random], object]] = {
     "grant": lambda home, chance: home.clients.grant(some_client(home, chance), allow=["GET /c"], deny=["POST /b"]),
     "trust": lambda home, chance: trust(home, some_client(home, chance), chance),
     "distrust": lambda home, chance: distrust(home, some_client(home, chance)),
+    "remove": lambda home, chance: remove(home, some_client(home, chance)),
     "suspend": lambda home, chance: home.clients.suspend(some_client(home, chance)),
     "resume": lambda home, chance: home.clients.resume(some_client(home, chance)),
     "issue": lambda home, chance: home.authority.issue_client(some_client(home, chance)),
@@ -63,6 +64,12 @@ def trust(home: Home, client: str, chance: random.Random) -> None:
 def distrust(home: Home, client: str) -> None:
     for credential in home.credentials.of(client)[:1]:
         home.credentials.remove(client, credential)
+
+
+def remove(home: Home, client: str) -> None:
+    """Anybody but the last one, for there is always somebody to do something with."""
+    if len(home.clients.all()) > 1:
+        home.clients.remove(client, force=True)
 
 
 def content(snapshot: Snapshot) -> dict[str, object]:

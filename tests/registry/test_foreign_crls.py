@@ -54,7 +54,11 @@ def test_a_root_that_signs_crls_is_kept_for_nothing_else() -> None:
 
 def test_a_certificate_alone_has_nobody_to_verify_its_crl() -> None:
     known = by_certificate([LEAF], now=NOW)
-    assert with_crls(known, [LEAF]) is known
+    told = with_crls(known, [LEAF])
+    assert (told.credential, told.certificates, told.crls) == (known.credential, known.certificates, ())
+    assert told.warnings == (
+        f"the CRL {URL} is not fetched, for the CA that signed the certificate is not in the file",
+    )
     with pytest.raises(InvalidCredential, match="that CA is not in the file"):
         with_crls(known, [LEAF], urls=[URL])
 

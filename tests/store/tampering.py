@@ -9,7 +9,7 @@ from sqlalchemy import Column, LargeBinary, Table
 
 from mutua.store.schema import metadata
 
-OUTSIDE = {"sightings", "foreign_crls", "events"}
+OUTSIDE = {"sightings", "client_sightings", "foreign_crls", "events"}
 """Not compared with the trail: what was seen, what was fetched (the key of its CA verifies it whenever it is read), and
 the trail itself."""
 

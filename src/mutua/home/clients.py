@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mutua.errors import ClientExists, InvalidGrant, UnknownClient
+from mutua.errors import ClientExists, ClientInUse, InvalidGrant, UnknownClient
+from mutua.pki.crl import RevocationReason
 from mutua.registry.clients import Client, ClientState, accepted_client_name
 from mutua.registry.grants import Grant
 from mutua.store import registry
@@ -120,6 +121,40 @@ class Clients:
             UnknownClient: the registry has none of that name.
         """
         return self._set_state(name, ClientState.ACTIVE)
+
+    def remove(self, name: str, *, force: bool = False) -> int:
+        """Forget a client that is gone: what it may call, what it brought, that its certificates are its own.
+
+        Its certificates that have not ended are revoked (``cessation_of_operation``) and stay in the inventory; what
+        was done with it stays in the audit trail. Its name may be taken again, by a client that owns nothing of all
+        this. It is one transaction: a gate that runs refuses the next request on every connection.
+
+        Args:
+            name: the client.
+            force: also if it is not suspended.
+
+        Returns:
+            How many certificates were revoked.
+
+        Raises:
+            UnknownClient: the registry has none of that name.
+            ClientInUse: it is not suspended.
+        """
+        with self._home.store.write() as connection:
+            state = registry.state(connection, name) if registry.can_hold(name) else None
+            if state is None:
+                raise _unknown(name)
+            if state is not ClientState.SUSPENDED and not force:
+                raise ClientInUse(f"{name!r} is not suspended", hint=f"mutua client suspend {name}")
+            revoked = registry.unrevoked(connection, name, self._home.now())
+            for thumbprint in revoked:
+                self._home.revocation.write(connection, thumbprint, RevocationReason.CESSATION_OF_OPERATION)
+            self._home.credentials.write_removals(connection, name)
+            registry.remove(connection, name)
+            self._home.record(connection, self._home.event("client.removed", name, {"state": state.value}))
+        if revoked:
+            self._home.publish()
+        return len(revoked)
 
     def _set_state(self, name: str, state: ClientState) -> Client:
         with self._home.store.write() as connection:

@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mutua.errors import CredentialExists, TooManyPartners, UnknownCredential
-from mutua.registry.credentials import Credential
+from mutua.registry.credentials import Credential, Form
 from mutua.registry.partners import Introduction
-from mutua.store import credentials, foreign_crls
+from mutua.store import credentials, foreign_crls, inventory
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -63,11 +63,11 @@ class Credentials:
     def write(self, connection: "Connection", client: str, introduced: Introduction) -> None:
         """Let a client prove itself with what it brought, within a transaction; see ``add``."""
         credential = introduced.credential
-        holder = credentials.holder(connection, credential)
+        holder = credentials.holder(connection, credential) or _issued_to(connection, credential)
         if holder is not None:
             raise CredentialExists(f"{holder!r} is known by that already", hint=f"mutua client show {holder}")
         roles = {each.thumbprint: each.role.value for each in introduced.certificates}
-        facts = {**_facts(credential), "certificates": roles}
+        facts = {**_facts(credential), "certificates": roles, "order": list(roles)}
         if introduced.crls:
             facts["crls"] = {
                 each.url: {"authorities": list(each.authorities), "stale": each.stale.value} for each in introduced.crls
@@ -91,9 +91,17 @@ class Credentials:
                 raise UnknownCredential(
                     f"{client[:80]!r} is not known by that", hint=f"mutua client show {client[:80]}"
                 )
-            credentials.remove(connection, credential)
-            foreign_crls.keep_only(connection, {source.url for source in credentials.crl_sources(connection)})
-            self._home.record(connection, self._home.event("credential.removed", client, _facts(credential)))
+            self._write_removal(connection, client, credential)
+
+    def write_removals(self, connection: "Connection", client: str) -> None:
+        """Refuse everything that a client brought, within a transaction; see ``remove``."""
+        for held in list(credentials.everyone(connection, client)):
+            self._write_removal(connection, client, held.credential)
+
+    def _write_removal(self, connection: "Connection", client: str, credential: Credential) -> None:
+        credentials.remove(connection, credential)
+        foreign_crls.keep_only(connection, {source.url for source in credentials.crl_sources(connection)})
+        self._home.record(connection, self._home.event("credential.removed", client, _facts(credential)))
 
     def _end_others(self, connection: "Connection", client: str, overlap: timedelta) -> None:
         ends_at = self._home.now() + overlap
@@ -103,6 +111,14 @@ class Credentials:
                 credentials.end(connection, held.credential, ends_at)
                 facts = {**_facts(held.credential), "ends_at": ends_at.isoformat()}
                 self._home.record(connection, self._home.event("credential.ended", client, facts))
+
+
+def _issued_to(connection: "Connection", credential: Credential) -> str | None:
+    """The client of a certificate of ours: as a pin it would never be asked."""
+    if credential.form is not Form.CERTIFICATE:
+        return None
+    record = inventory.by_thumbprint(connection, credential.value)
+    return record.client if record else None
 
 
 def _facts(credential: Credential) -> dict[str, object]:

@@ -74,11 +74,12 @@ class ForeignCrls:
         self._given = fetch
         self._stopping = stopping
 
-    def states(self) -> list[CrlState]:
-        """How each address is doing; the strictest policy where credentials differ."""
+    def states(self, client: str | None = None) -> list[CrlState]:
+        """How each address is doing, or each of a client's; the strictest policy where credentials differ."""
         now = self._home.now()
         with self._home.store.read() as connection:
-            sources = credentials.crl_sources(connection)
+            asked = {source.url for source in credentials.crl_sources(connection, client=client)}
+            sources = [each for each in credentials.crl_sources(connection) if each.url in asked]
             fetched = foreign_crls.everything(connection)
         strict: dict[str, CrlSource] = {}
         for source in sources:

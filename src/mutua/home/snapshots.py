@@ -69,6 +69,12 @@ def _changes_all(connection: "Connection", happened: list[events.Happened]) -> b
     return retired or (bool(touched) and not touched.isdisjoint(authorities.thumbprints(connection)))
 
 
+def _lost(before: Snapshot, happened: list[events.Happened]) -> dict[str, None]:
+    """The certificates of clients that were removed, also if another client has the name by now."""
+    removed = {each.subject for each in happened if each.kind == "client.removed"}
+    return dict.fromkeys(before.issued.holding(removed)) if removed else {}
+
+
 def _followed(connection: "Connection", before: Snapshot, happened: list[events.Happened]) -> Snapshot:
     named = {each.subject for each in happened if each.kind.startswith("client.")}
     there = known.everyone(connection, named) if named else ()
@@ -79,7 +85,9 @@ def _followed(connection: "Connection", before: Snapshot, happened: list[events.
         version=happened[-1].id,
         hash=events.hash_of(connection, happened[-1].id) or "",
         clients=before.clients.with_changes(clients),
-        issued=before.issued.with_changes(dict(known.issued_by_events(connection, born)) if born else {}),
+        issued=before.issued.with_changes(_lost(before, happened)).with_changes(
+            dict(known.issued_by_events(connection, born)) if born else {}
+        ),
         revoked=before.revoked.with_changes(revocations.among(connection, touched) if touched else {}),
         pins=before.pins,
         subjects=before.subjects,

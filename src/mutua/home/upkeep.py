@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from mutua.errors import MutuaError
+from mutua.home.client_crls import ClientCrls
 from mutua.home.foreign_crls import ForeignCrls
 from mutua.home.home import Home
 from mutua.home.watching import Watcher
@@ -42,7 +43,7 @@ class Upkeep:
 
     Args:
         home: which, or its path; it is opened once more, for a thread of its own.
-        sighted: tells which certificates a door has seen since it was last asked, by x5t#S256, and when.
+        sighted: tells which clients a door has seen since it was last asked, and when, as ``store.sightings`` has it.
     """
 
     def __init__(self, home: Home | Path, sighted: Callable[[], Mapping[str, datetime]] = dict) -> None:
@@ -51,7 +52,6 @@ class Upkeep:
         self._written: dict[tuple[str, int], int] = {}
         self._sighted = sighted
         self._untold: dict[str, datetime] = {}
-        self._known: set[str] = set()
         self._told = time.monotonic()
         self._round = float("-inf")
         self._complaint = ""
@@ -61,6 +61,7 @@ class Upkeep:
         self._ending = False
         self._foreign = ForeignCrls(self._abroad, stopping=lambda: self._ending)
         self._foreign_complaint = ""
+        self._client_crls = ClientCrls(self._abroad)
         self._looked_abroad = float("-inf")
         self._fetcher = Watcher("mutua-foreign-crls", LOOK_SECONDS, self._fetch)
 
@@ -101,12 +102,13 @@ class Upkeep:
             self._complaint = ""
 
     def _fetch(self) -> None:
-        """Fetch those CRLs of partners' CAs that are due."""
+        """Fetch those CRLs of partners' CAs that are due, and give all of them to the proxies in front."""
         if time.monotonic() - self._looked_abroad < FOREIGN_SECONDS:
             return
         try:
             self._abroad.store.close()  # a connection may still be open on a file that was replaced
             self._foreign.fetch_due()
+            self._client_crls.write()
         except (MutuaError, SQLAlchemyError, OSError) as error:
             if str(error) != self._foreign_complaint:
                 log.warning("CRLs of partners are not fetched now: %s", error)
@@ -116,14 +118,13 @@ class Upkeep:
         self._looked_abroad = time.monotonic()
 
     def _tell(self) -> None:
-        """Note which certificates came into use here for the first time since this process began."""
+        """Note who was seen here, and with which certificates."""
         self._told = time.monotonic()
-        self._untold |= {name: at for name, at in self._sighted().items() if name not in self._known}
+        self._untold |= self._sighted()
         while self._untold:
             fresh = dict(islice(self._untold.items(), MAX_TOLD))
             with self._home.store.write() as connection:
                 sightings.put(connection, fresh)
-            self._known.update(fresh)
             for name in fresh:
                 del self._untold[name]
 

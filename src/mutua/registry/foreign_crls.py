@@ -1,7 +1,7 @@
 """Where the CRLs of partners' CAs are, and what becomes of their clients while such a CRL is stale."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -81,6 +81,8 @@ def with_crls(
         sources.setdefault(url, CrlSource(url, _keys(issuers), stale))
     if len(sources) > MAX_CRLS:
         raise InvalidCredential(f"{len(sources)} addresses of CRLs are more than {MAX_CRLS}", hint="give fewer of them")
+    if warnings := tuple(_unfetched(brought, sources)):
+        introduced = replace(introduced, warnings=(*introduced.warnings, *warnings))
     if not sources:
         return introduced
     signers = {key for source in sources.values() for key in source.authorities}
@@ -105,6 +107,15 @@ def _links(brought: Sequence[x509.Certificate]) -> Iterable[tuple[x509.Certifica
         for issuer in brought:
             if certificate.subject != certificate.issuer and issued_by(certificate, issuer):
                 yield certificate, issuer
+
+
+def _unfetched(brought: Sequence[x509.Certificate], sources: Container[str]) -> Iterable[str]:
+    """What the certificates name in vain: without its CA nobody could tell a CRL from a forged one."""
+    issued = (each for each in brought if each.subject != each.issuer)
+    named = (url for certificate in issued for url in _usable(distribution_points(certificate)))
+    for url in list(dict.fromkeys(named))[:MAX_CRLS]:
+        if url not in sources:
+            yield f"the CRL {url} is not fetched, for the CA that signed the certificate is not in the file"
 
 
 def _usable(addresses: Iterable[str]) -> Iterable[str]:

@@ -55,9 +55,9 @@ def add(
         "ends_at": credential.ends_at,
     }
     connection.execute(insert(credentials).values(row))
-    for each in brought:
-        place = {"credential": event, "thumbprint": each.thumbprint}
-        connection.execute(insert(partner_certificates).values({**place, "role": each.role.value, "der": each.der}))
+    for place, each in enumerate(brought):
+        row = {"credential": event, "thumbprint": each.thumbprint, "role": each.role.value, "der": each.der}
+        connection.execute(insert(partner_certificates).values({**row, "place": place}))
     for source in crls:
         said = {"authorities": " ".join(source.authorities), "stale": source.stale.value}
         connection.execute(insert(partner_crls).values(credential=event, url=source.url, **said))
@@ -102,21 +102,28 @@ def certificates(connection: Connection, *roles: Role) -> list[bytes]:
 
 
 def brought_with(connection: Connection, credential: Credential) -> list[PartnerCertificate]:
-    """What came with a credential: the certificate it ends at first."""
+    """What came with a credential, in the order in which it came: the certificate it ends at first."""
     query = (
         select(partner_certificates.c.role, partner_certificates.c.der)
         .join(credentials, credentials.c.id == partner_certificates.c.credential)
         .where(_is(credential))
+        .order_by(partner_certificates.c.place, partner_certificates.c.thumbprint)
     )
     found = [PartnerCertificate(Role(role), der) for role, der in connection.execute(query)]
+    # Stable; those that came before their order was noted have no places.
     return sorted(found, key=lambda each: each.role in {Role.INTERMEDIATE, Role.CRL_ISSUER})
 
 
-def crl_sources(connection: Connection, credential: Credential | None = None) -> list[CrlSource]:
-    """Where the CRLs of partners' CAs are, each once as each credential says it; or those of one credential."""
+def crl_sources(
+    connection: Connection, credential: Credential | None = None, *, client: str | None = None
+) -> list[CrlSource]:
+    """Where the CRLs of partners' CAs are, each once as each credential says it; of one credential, or a client."""
     query = select(partner_crls.c.url, partner_crls.c.authorities, partner_crls.c.stale)
+    query = query.join(credentials, credentials.c.id == partner_crls.c.credential)
     if credential is not None:
-        query = query.join(credentials, credentials.c.id == partner_crls.c.credential).where(_is(credential))
+        query = query.where(_is(credential))
+    if client is not None:
+        query = query.where(credentials.c.client == client)
     rows = connection.execute(query.order_by(partner_crls.c.credential, partner_crls.c.url))
     found = (CrlSource(url, tuple(authorities.split(" ")), StalePolicy(stale)) for url, authorities, stale in rows)
     return list(dict.fromkeys(found))

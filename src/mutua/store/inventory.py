@@ -42,6 +42,19 @@ class CertificateState(StrEnum):
     REVOKED = "revoked"
 
 
+def state_of(
+    now: datetime, *, not_after: datetime, reason: str | None, superseded: bool, retired: bool
+) -> CertificateState:
+    """What a certificate is worth at ``now``; see ``CertificateRecord`` for the rest."""
+    if retired or reason not in {None, HOLD}:
+        return CertificateState.REVOKED
+    if now > not_after:
+        return CertificateState.EXPIRED
+    if reason is not None:
+        return CertificateState.ON_HOLD
+    return CertificateState.SUPERSEDED if superseded else CertificateState.VALID
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRecord:
     """A certificate in the inventory.
@@ -88,13 +101,8 @@ class CertificateRecord:
 
     def state(self, now: datetime) -> CertificateState:
         """What it is worth at ``now``."""
-        if self.retired or (self.revoked_at is not None and self.reason != HOLD):
-            return CertificateState.REVOKED
-        if now > self.not_after:
-            return CertificateState.EXPIRED
-        if self.revoked_at is not None:
-            return CertificateState.ON_HOLD
-        return CertificateState.SUPERSEDED if self.superseded else CertificateState.VALID
+        not_after, reason = self.not_after, self.reason
+        return state_of(now, not_after=not_after, reason=reason, superseded=self.superseded, retired=self.retired)
 
     def pem(self) -> str:
         """The certificate in PEM."""

@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
+from mutua.pki.crl import RevocationReason
 from mutua.registry.clients import Client, ClientState
 from mutua.registry.credentials import Credential
 from mutua.registry.grants import Grant
 from mutua.store import credentials
-from mutua.store.schema import certificates, clients, grants
+from mutua.store.schema import certificates, client_sightings, clients, grants, revocations
 
 
 def add(connection: Connection, client: Client, *, at: datetime) -> None:
@@ -31,6 +32,29 @@ def change_grants(connection: Connection, client: str, *, add: Iterable[Grant], 
 def set_state(connection: Connection, client: str, state: ClientState) -> None:
     """Suspend a client or let it in again."""
     connection.execute(update(clients).where(clients.c.name == client).values(state=state.value))
+
+
+def unrevoked(connection: Connection, client: str, now: datetime) -> list[str]:
+    """A client's certificates that have not ended and are not revoked for good, by x5t#S256, the oldest first."""
+    query = (
+        select(certificates.c.thumbprint)
+        .outerjoin(revocations, revocations.c.certificate == certificates.c.id)
+        .where(
+            certificates.c.client == client,
+            certificates.c.not_after >= now,
+            or_(revocations.c.certificate.is_(None), revocations.c.reason == RevocationReason.CERTIFICATE_HOLD.value),
+        )
+        .order_by(certificates.c.id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def remove(connection: Connection, client: str) -> None:
+    """Forget a client that has no pins and subjects any more; its certificates stay, and are nobody's."""
+    connection.execute(update(certificates).where(certificates.c.client == client).values(client=None))
+    for table in (grants, client_sightings):
+        connection.execute(delete(table).where(table.c.client == client))
+    connection.execute(delete(clients).where(clients.c.name == client))
 
 
 def find(connection: Connection, name: str) -> Client | None:

@@ -141,8 +141,9 @@ partner_certificates = Table(
     metadata,
     Column("credential", ForeignKey(credentials.c.id), primary_key=True),
     Column("thumbprint", _Ascii, primary_key=True, comment="x5t#S256"),
-    Column("role", String(16), nullable=False, comment="leaf, anchor, intermediate"),
+    Column("role", String(16), nullable=False, comment="leaf, anchor, intermediate, crl_issuer"),
     Column("der", LargeBinary, nullable=False),
+    Column("place", Integer, nullable=False, server_default="0", comment="0, 1, 2, ... in the order they came"),
 )
 
 # Where the CRLs of a partner's CAs are, as it was said when the credential was registered.
@@ -197,6 +198,14 @@ sightings = Table(
     metadata,
     Column("certificate", ForeignKey(certificates.c.id), primary_key=True),
     Column("first_seen", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+)
+
+# Outside the audit trail too, and by name: partners are seen with certificates that are in no table.
+client_sightings = Table(
+    "client_sightings",
+    metadata,
+    Column("client", ForeignKey(clients.c.name), primary_key=True),
     Column("last_seen", UtcDateTime, nullable=False),
 )
 

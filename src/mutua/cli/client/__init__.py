@@ -7,7 +7,7 @@ from mutua.cli.lazy import LazyGroup
 COMMANDS = {
     "add": ("mutua.cli.client.add:add", "Register a client and what it may call."),
     "list": ("mutua.cli.client.list:list_", "List the known clients."),
-    "show": ("mutua.cli.client.show:show", "Show a client, its grants and how it proves itself."),
+    "show": ("mutua.cli.client.show:show", "Show a client, its grants, and how it proves itself."),
     "grant": ("mutua.cli.client.grant:grant", "Change what a client may call."),
     "trust": ("mutua.cli.client.trust:trust", "Know a client by a certificate, a key or a CA that it brings."),
     "distrust": ("mutua.cli.client.distrust:distrust", "Know a client no more by something it brought."),
@@ -16,6 +16,7 @@ COMMANDS = {
     "import": ("mutua.cli.client.exchange:import_", "Register the clients of a file."),
     "suspend": ("mutua.cli.client.state:suspend", "Refuse a client's next request, on every connection it has."),
     "resume": ("mutua.cli.client.state:resume", "Let a suspended client in again."),
+    "remove": ("mutua.cli.client.remove:remove", "Forget a client that is gone, and revoke its certificates."),
 }
 
 

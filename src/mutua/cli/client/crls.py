@@ -5,6 +5,7 @@ import click
 from mutua.cli.exits import ExitCode
 from mutua.cli.options import home_option, json_option
 from mutua.cli.output import day, json_data, printable, table, talk
+from mutua.home.client_crls import ClientCrls
 from mutua.home.foreign_crls import CrlCondition, CrlState, ForeignCrls
 from mutua.home.home import Home
 
@@ -26,6 +27,7 @@ def crls(home: Home, *, fetch: bool, as_json: bool) -> ExitCode:
     foreign = ForeignCrls(home)
     if fetch:
         foreign.fetch_due(anyway=True)
+        ClientCrls(home).write()
     states = foreign.states()
     if as_json:
         json_data([crl_json(each) for each in states])

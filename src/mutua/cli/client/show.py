@@ -2,11 +2,14 @@
 
 import click
 
-from mutua.cli.client.record import client_json
+from mutua.cli.client.crls import crl_json
+from mutua.cli.client.record import listed_json
 from mutua.cli.options import home_option, json_option
-from mutua.cli.output import day, facts, json_data, talk
+from mutua.cli.output import day, facts, json_data, printable, talk
+from mutua.home.client_list import ListedCredential, listed_client
+from mutua.home.foreign_crls import CrlState, ForeignCrls
 from mutua.home.home import Home
-from mutua.registry.credentials import Credential, CredentialKind
+from mutua.registry.credentials import CredentialKind
 
 
 @click.command()
@@ -14,13 +17,14 @@ from mutua.registry.credentials import Credential, CredentialKind
 @home_option
 @json_option
 def show(home: Home, name: str, *, as_json: bool) -> None:
-    """Show a client, its grants and how it proves itself.
+    """Show a client, its grants, how it proves itself, and the CRLs that its CAs are asked for.
 
     \b
     Examples:
       mutua client show woovi
     """
-    found = home.clients.get(name)
+    found = listed_client(home, name)
+    crls = ForeignCrls(home).states(name)
     certificates = list(home.authority.certificates(client=name))
     now = home.now()
     if as_json:
@@ -28,23 +32,41 @@ def show(home: Home, name: str, *, as_json: bool) -> None:
             {"thumbprint": each.thumbprint, "state": each.state(now).value, "not_after": each.not_after}
             for each in certificates
         ]
-        json_data({**client_json(found), "certificates": listed})
+        json_data({**listed_json(found), "certificates": listed, "crls": list(map(crl_json, crls))})
         return
     facts(
         [
             ("client", found.name),
             ("state", found.state.value),
+            ("last seen", day(found.last_seen) if found.last_seen else "never"),
             *(("may call", str(grant)) for grant in found.grants),
             *(
                 ("certificate", f"{each.thumbprint}  {each.state(now).value}  until {day(each.not_after)}")
                 for each in certificates
             ),
-            *(("known by", _text(each)) for each in found.credentials if each.kind is not CredentialKind.ISSUED),
+            *(
+                ("known by", _known_by(each))
+                for each in found.credentials
+                if each.credential.kind is not CredentialKind.ISSUED
+            ),
+            *(("crl", _crl(each)) for each in crls),
         ]
     )
+    for each in crls:
+        if each.fetched and each.fetched.error:
+            talk(f"warning: {printable(each.source.url)}: {printable(each.fetched.error)}")
     if not found.grants:
         talk("warning: it may call nothing")
 
 
-def _text(each: Credential) -> str:
-    return f"{each}  until {day(each.ends_at)}" if each.ends_at else str(each)
+def _known_by(each: ListedCredential) -> str:
+    return (
+        f"{each.credential}  {each.state.value}  until {day(each.not_after)}"
+        if each.not_after
+        else f"{each.credential}"
+    )
+
+
+def _crl(each: CrlState) -> str:
+    until = f"  until {day(each.fetched.next_update)}" if each.fetched and each.fetched.next_update else ""
+    return f"{each.source.url}  {each.condition.value}{until}"

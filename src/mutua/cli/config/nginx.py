@@ -1,14 +1,17 @@
 """``mutua config nginx``."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
 from mutua.cli.config.nginx_server import NginxServer, Verify
 from mutua.cli.options import home_option
-from mutua.cli.output import data, talk
+from mutua.cli.output import data, printable, talk
 from mutua.errors import InvalidAddress, InvalidInput
+from mutua.home.client_crls import ClientCrls
+from mutua.home.crls import BUNDLE_FILE
 from mutua.home.files import PUBLIC_FILE, alone, update_file
 from mutua.home.home import CA_FILE, Home
 from mutua.pki.certificates import write_pem
@@ -18,6 +21,9 @@ from mutua.tls.trust import Trust
 
 CLIENT_CAS_FILE = "client-cas.pem"
 """In the home: what clients are verified with, where that is more than its own CAs."""
+
+MAX_SHOWN = 80
+"""Characters of a CA's name in a comment."""
 
 _UNIX = re.compile(r"unix:(/[A-Za-z0-9._/@+-]{1,106})")
 _TCP = re.compile(r"(https://)?((?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,39}\]):[0-9]{1,5})")
@@ -75,13 +81,17 @@ def nginx(
             "over https the proxy shows a certificate of its own, and else none",
             hint="--upstream https://HOST:PORT --proxy-identity NAME",
         )
+    is_verifying = mode is not Verify.OPTIONAL_NO_CA
+    # As they may stand in a comment: they are names that others have chosen.
+    uncovered = [printable(each)[:MAX_SHOWN] for each in ClientCrls(home).uncovered()] if is_verifying else []
     server = NginxServer(
         name=_host(name),
         listen=_listen(listen),
         chain=_path(home.identities.find(identity or name) / CHAIN_FILE),
         key=_path(home.identities.find(identity or name) / KEY_FILE),
         client_cas=_path(_client_cas(home, trust)),
-        crl=_crl(home, trust, mode),
+        crl=_crl(home, trust, uncovered) if is_verifying else None,
+        uncovered=uncovered,
         verify=mode,
         upstream=upstream if tcp is None else tcp[2],
         own_cas=_path(home.path / CA_FILE) if is_tls else None,
@@ -106,26 +116,28 @@ def _client_cas(home: Home, trust: Trust) -> Path:
     return home.path / CLIENT_CAS_FILE
 
 
-def _crl(home: Home, trust: Trust, mode: Verify) -> str | None:
+def _crl(home: Home, trust: Trust, uncovered: Collection[str]) -> str | None:
     """The revocation lists, where nginx can use them: once it has any, it wants one of every CA."""
-    bundle = home.crls.folder / "all.pem"
-    if mode is Verify.OPTIONAL_NO_CA:
-        return None
-    if trust.partners:
-        talk(
-            "warning: without ssl_crl, for nginx would want one of every partner's CA too; mutua itself refuses what "
-            "is revoked"
-        )
-        return None
     home.crls.publish_due()
     home.crls.write_files()
+    bundle = home.crls.folder / BUNDLE_FILE
     if not bundle.is_file():
         talk(
             "warning: without ssl_crl, for nginx cannot read lists that are cut into parts; mutua itself refuses what "
             "is revoked"
         )
         return None
-    return _path(bundle)
+    if uncovered:
+        talk(
+            "warning: without ssl_crl, for nginx would refuse everybody below a partner's CA whose list is not here; "
+            "mutua itself refuses what is revoked. See which lists are here: mutua client crls"
+        )
+        return None
+    if not trust.partners:
+        return _path(bundle)
+    lists = ClientCrls(home)
+    lists.write()
+    return _path(lists.path)
 
 
 def _host(text: str) -> str:

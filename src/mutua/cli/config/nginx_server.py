@@ -1,5 +1,6 @@
 """A server for nginx, as text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,6 +27,7 @@ class NginxServer:
         chain, key: of the server.
         client_cas: what clients are verified with.
         crl: a revocation list of every one of these; ``None`` where there cannot be one.
+        uncovered: names of partners' CAs whose list is missing, fit for a comment.
         verify: what nginx does by itself.
         upstream: ``unix:PATH`` or ``HOST:PORT``.
         own_cas: what the application's own certificate is verified with; ``None`` where there is no TLS up there.
@@ -38,6 +40,7 @@ class NginxServer:
     key: str
     client_cas: str
     crl: str | None
+    uncovered: Sequence[str]
     verify: Verify
     upstream: str
     own_cas: str | None
@@ -56,13 +59,19 @@ class NginxServer:
             verify=self.verify.value,
             depth=MAX_DEPTH,
             client_cas=self.client_cas,
-            crl=_CRL.format(crl=self.crl) if self.crl else _NO_CRL,
+            crl=self._crl(),
             upstream=self.upstream,
             tag=f"mutua_{tag}",
             scheme=scheme,
             strip="\n".join(f'    proxy_set_header {name} "";' for name in _stripped()),
             above=self._above(),
         )
+
+    def _crl(self) -> str:
+        if self.crl:
+            return _CRL.format(crl=self.crl)
+        missing = "".join(f"\n    #     {name}" for name in self.uncovered)
+        return _NO_CRL + (_UNCOVERED.format(names=missing) if missing else "")
 
     def _statement(self) -> str:
         if self.proxy:
@@ -87,12 +96,17 @@ def _stripped() -> list[str]:
 
 
 _CRL = """\
-    # nginx reads these when it starts and when it is reloaded: reload it at least once a day, or it refuses everybody
-    # when they have run out. Until then mutua refuses by itself, request by request, what was revoked meanwhile.
+    # The revocation lists of every CA above; mutua keeps the file current. nginx reads it when it starts and when it is
+    # reloaded: reload it once a day, and every hour where partners have lists in it, or it refuses everybody below a CA
+    # whose list has run out. Until then mutua refuses by itself, request by request, what was revoked meanwhile.
     ssl_crl "{crl}";"""
 
 _NO_CRL = """\
     # No ssl_crl: mutua refuses what is revoked by itself, request by request."""
+
+_UNCOVERED = """
+    # With one, nginx would refuse everybody below a CA whose current list it lacks. It would lack those of:{names}
+    # Have them fetched (mutua client trust NAME --ca FILE --crl URL; mutua client crls), and write this anew."""
 
 _TLS_ABOVE = """
     # What nginx shows to the application, and how it knows the application.

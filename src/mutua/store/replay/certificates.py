@@ -1,7 +1,7 @@
 """Certificates, as the events tell of them: read side by side with the events, in the order of their ids."""
 
 from cryptography import x509
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, RowMapping, func, select
 
 from mutua.errors import UnreadableCertificate
 from mutua.pki.certificates import issued_by, names_of, read_certificate
@@ -9,7 +9,7 @@ from mutua.pki.thumbprints import x5t_s256
 from mutua.store.replay.authorities import Authorities
 from mutua.store.replay.difference import UNTOLD, Differences, everything, shown, told_time
 from mutua.store.replay.said import Said, Tellers
-from mutua.store.schema import certificates, microseconds
+from mutua.store.schema import certificates, events, microseconds
 
 
 class Certificates:
@@ -25,6 +25,7 @@ class Certificates:
         self._found, self._authorities = found, authorities
         self._rows = everything(connection, certificates)
         self._row: RowMapping | None = next(self._rows, None)
+        self._removed = _last_removals(connection)
         self.tellers: Tellers = {"certificate.issued": self._issued, "authority.created": self._created}
 
     def close(self) -> None:
@@ -45,7 +46,7 @@ class Certificates:
                 "authority": facts["authority"],
                 "serial": facts["serial"],
                 "profile": facts["profile"],
-                "client": facts["client"],
+                "client": None if said.id < self._removed.get(facts["client"], 0) else facts["client"],
                 "names": "\n".join(facts["names"]),
                 "not_after": told_time(facts["not_after"]),
                 "shard": facts.get("shard"),
@@ -121,3 +122,12 @@ class Certificates:
         assert self._row is not None
         self._found.unknown(certificates, self._row["id"])
         self._row = next(self._rows, None)
+
+
+def _last_removals(connection: Connection) -> dict[str, int]:
+    """The last event that removed a client of each name: what was issued to that name before is nobody's since.
+
+    Read ahead, for the events come one by one. Should they not be believed, nor is anything that was found with them.
+    """
+    query = select(events.c.subject, func.max(events.c.id)).where(events.c.kind == "client.removed")
+    return dict(map(tuple, connection.execute(query.group_by(events.c.subject))))

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from mutua.pki.thumbprints import x5t_s256
 from mutua.registry.credentials import Credential, CredentialKind, Form
-from mutua.store.replay.difference import Differences, everything, told_time
+from mutua.store.replay.difference import UNTOLD, Differences, Fact, everything, told_time
 from mutua.store.replay.said import Said, Tellers
 from mutua.store.schema import credentials, partner_certificates, partner_crls
 
@@ -23,7 +23,7 @@ class Credentials:
     def __init__(self, connection: Connection, found: Differences) -> None:
         self._connection, self._found = connection, found
         self._told: dict[object, dict[str, object]] = {}
-        self._brought: dict[tuple[object, object], str] = {}
+        self._brought: dict[tuple[object, object], tuple[str, int | Fact]] = {}
         self._crls: dict[tuple[object, object], dict[str, object]] = {}
         self._ids: dict[Place, int] = {}
         self.tellers: Tellers = {
@@ -51,14 +51,14 @@ class Credentials:
         left = dict(self._brought)
         for row in everything(self._connection, partner_certificates):
             key, der = (row["credential"], row["thumbprint"]), row["der"]
-            role = left.pop(key, None)
-            if role is None:
+            known = left.pop(key, None)
+            if known is None:
                 self._found.unknown(partner_certificates, row["thumbprint"])
                 continue
             thumbprint = x5t_s256(der) if isinstance(der, bytes) else der
-            told = {**row, "role": role, "der": row["thumbprint"]}
+            told = {**row, "role": known[0], "place": known[1], "der": row["thumbprint"]}
             self._found.compare(partner_certificates, row["thumbprint"], {**row, "der": thumbprint}, told)
-        for (_, thumbprint), role in left.items():
+        for (_, thumbprint), (role, _) in left.items():
             self._found.missing(partner_certificates, thumbprint, f"a partner brought it as its {role}")
 
     def _compare_crls(self) -> None:
@@ -85,8 +85,10 @@ class Credentials:
             "authority": credential.authority,
             "ends_at": None,
         }
+        # The first events of this kind did not tell the order.
+        places = {thumbprint: place for place, thumbprint in enumerate(facts.get("order", ()))}
         for thumbprint, role in facts["certificates"].items():
-            self._brought[said.id, thumbprint] = str(role)
+            self._brought[said.id, thumbprint] = str(role), places[thumbprint] if "order" in facts else UNTOLD
         for url, of in facts.get("crls", {}).items():
             authorities = " ".join(of["authorities"])
             self._crls[said.id, url] = {
@@ -102,7 +104,7 @@ class Credentials:
     def _removed(self, said: Said) -> None:
         identifier = self._ids.pop(_place(_credential(said.facts)))
         del self._told[identifier]
-        self._brought = {key: role for key, role in self._brought.items() if key[0] != identifier}
+        self._brought = {key: told for key, told in self._brought.items() if key[0] != identifier}
         self._crls = {key: told for key, told in self._crls.items() if key[0] != identifier}
 
 

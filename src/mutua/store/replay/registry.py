@@ -33,6 +33,7 @@ class Registry:
             "client.granted": self._granted_more,
             "client.suspended": self._suspended,
             "client.resumed": self._resumed,
+            "client.removed": self._removed,
         }
 
     def compare(self) -> None:
@@ -63,6 +64,10 @@ class Registry:
 
     def _resumed(self, said: Said) -> None:
         self._clients[said.subject]["state"] = ClientState.ACTIVE.value
+
+    def _removed(self, said: Said) -> None:
+        del self._clients[said.subject]
+        self._grants = [granted for granted in self._grants if granted[0] != said.subject]
 
     def _compare_grants(self) -> None:
         """The ids of grants are no facts, but their order is that in which they were given."""
