@@ -35,15 +35,15 @@ def main(arguments: list[str] | None = None) -> int:
     trials: list[Trial] = []
     with tempfile.TemporaryDirectory(prefix="mutua-bench-") as temporary:
         folder = Path(temporary)
-        with make_home(folder / "home", plan.key_types) as home:
-            if measures:
+        if measures:
+            with make_home(folder / "home", plan.key_types) as home:
                 os.sched_setaffinity(0, {cores()[1]})
                 try:
                     rows = measure(plan, home, folder, _tell)
                 finally:
                     os.sched_setaffinity(0, allowed)
-            if "kill" in parts:
-                trials = run_trials(home, plan.key_types[0], folder / "kill", options.trials, _tell)
+        if "kill" in parts:
+            trials = run_trials(plan.key_types[0], folder / "kill", options.trials, _tell)
     sections = {"machine": machine_section(facts)}
     sections |= {part: measure_section(rows, PARTS[part]) for part in PARTS if part in parts and PARTS[part]}
     if trials:
@@ -80,7 +80,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--handshakes", type=int, default=plan.handshakes, help="in a round")
     parser.add_argument("--requests", type=int, default=plan.requests, help="in a round")
     parser.add_argument("--warm-up", type=float, default=plan.warm_up, help="a share of the usual warm-up")
-    parser.add_argument("--trials", type=int, default=TRIALS, help="of the kill")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of the kill, in each way and on each store")
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")

@@ -32,8 +32,8 @@ class Files:
         return self.home / CA_FILE
 
 
-def make_home(folder: Path, key_types: tuple[KeyType, ...]) -> Home:
-    home = Home.create(folder, name="Benchmark")
+def make_home(folder: Path, key_types: tuple[KeyType, ...], store: str | None = None) -> Home:
+    home = Home.create(folder, name="Benchmark", store=store)
     home.clients.add(CLIENT, allow=["GET /pix/*", "POST /webhook/*"])
     for key_type in key_types:
         home.identities.save(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import rounds
-from bench.kill import BOUND_SECONDS, COMMAND, LIBRARY, Trial, percentile
+from bench.kill import BOUND_SECONDS, SQLITE, WAYS, Trial, groups, percentile
 from bench.rounds import Row
 from mutua.pki.keys import KeyType
 
@@ -57,15 +57,15 @@ def measure_section(rows: list[Row], measures: tuple[str, ...]) -> str:
 
 
 def kill_section(trials: list[Trial]) -> str:
-    """Milliseconds from the return of a suspension to the refusal."""
-    groups = {way: [trial for trial in trials if trial.way == way] for way in (LIBRARY, COMMAND)}
-    groups = {way: group for way, group in {**groups, "both": trials}.items() if group}
+    """Milliseconds from the return of a kill to the last refusal."""
+    found = groups(trials)
+    for store in dict.fromkeys(trial.store for trial in trials):
+        found[store, "all"] = [trial.seconds for trial in trials if trial.store == store]
     cells = []
-    for way, group in groups.items():
-        times = [trial.seconds for trial in group]
+    for (store, way), times in sorted(found.items(), key=lambda group: group[0][0] != SQLITE):
         figures = [f"{percentile(times, share) * 1000:.1f}" for share in (0.5, 0.99, 1)]
-        cells.append([f"`{way}`" if way != "both" else way, str(len(group)), *figures])
-    return table(["suspended by", "trials", "p50 ms", "p99 ms", "max ms"], cells) + (
+        cells.append([store, f"`{way}`" if way in WAYS else way, str(len(times)), *figures])
+    return table(["store", "killed by", "trials", "p50 ms", "p99 ms", "max ms"], cells) + (
         f"\n\nThe p99 of each is to be at most {BOUND_SECONDS * 1000:.0f} ms."
     )
 
@@ -105,7 +105,13 @@ def as_json(facts: dict[str, str], rows: list[Row], trials: list[Trial]) -> str:
             for row in rows
         ],
         "kill": [
-            {"way": trial.way, "ms": round(trial.seconds * 1000, 3), "admitted": trial.admitted} for trial in trials
+            {
+                "store": trial.store,
+                "way": trial.way,
+                "ms": round(trial.seconds * 1000, 3),
+                "admitted": trial.admitted,
+            }
+            for trial in trials
         ],
     }
     return json.dumps(result, indent=1) + "\n"

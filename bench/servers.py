@@ -53,11 +53,15 @@ class Kind:
         server: ``mutua``, ``uvicorn``, ``nginx`` or ``node``.
         loop: the event loop of a Python server.
         access_line: whether a Python server writes one line for each request.
+        app: what mutua serves.
+        workers: how many processes of mutua.
     """
 
     server: str
     loop: str = ""
     access_line: bool = False
+    app: str = "bench.app:app"
+    workers: int = 1
 
     def __str__(self) -> str:
         if not self.loop:
@@ -81,8 +85,9 @@ class Kind:
         match self.server:
             case "mutua":
                 return [
-                    *(program, "-m", "mutua", "serve", "bench.app:app", "--identity", files.identity),
-                    *("--home", str(files.home), "--port", str(port), "--loop", self.loop, *log),
+                    *(program, "-m", "mutua", "serve", self.app, "--identity", files.identity, *log),
+                    *("--home", str(files.home), "--port", str(port), "--loop", self.loop),
+                    *("--workers", str(self.workers)),
                 ]
             case "uvicorn":
                 return [

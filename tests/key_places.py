@@ -15,7 +15,11 @@ FOLDERS = ("tests/home", "tests/cli", "tests/web")
 _PASSPHRASE = "it is about the passphrase, and a key in a token is not sealed under it"
 _LEAVES = "it moves a key out, and a key in a token never leaves it"
 
+_UNSIGNED = "what it is about asks for no signature of a CA of ours"
+
 LEFT_OUT = {
+    "tests/cli/test_client_list.py": _UNSIGNED,
+    "tests/cli/test_refused.py": _UNSIGNED,
     "tests/cli/test_ca.py::test_a_key_from_before_another_passphrase_is_opened_with_the_old_one": _LEAVES,
     "tests/cli/test_ca.py::test_a_key_goes_away_and_comes_back": _LEAVES,
     "tests/cli/test_ca.py::test_a_new_passphrase_is_asked_for_twice_where_somebody_is_there": _PASSPHRASE,

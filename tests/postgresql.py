@@ -162,6 +162,11 @@ def running_cluster(access: str | None = None) -> Iterator[Cluster]:
             cluster.stop("immediate")
 
 
+def is_installed() -> bool:
+    """Whether PostgreSQL's programs are here."""
+    return _binaries() is not None
+
+
 def _binaries() -> Path | None:
     """Debian keeps the server's programs outside of PATH; the newest version's are taken."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))

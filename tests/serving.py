@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -17,15 +16,35 @@ ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 30
 
 
-@dataclass
 class Serving:
-    """A server process. ``lines`` collects what it writes on stdout, each line parsed."""
+    """A server process.
 
-    process: "subprocess.Popen[str]"
-    port: int
-    _incoming: "queue.Queue[dict[str, Any]]"
-    _talk: list[str]
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    Args:
+        command: that serves on a free port, and says on stderr which.
+        folder: to run it in.
+        environment: its variables; this process's when not given.
+
+    Attributes:
+        process: the server.
+        port: where it listens.
+        lines: what it writes on stdout, each line parsed; complete after ``stop``.
+    """
+
+    def __init__(self, command: list[str], *, folder: Path = ROOT, environment: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.lines: list[dict[str, Any]] = []
+        self._incoming: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._talk: list[str] = []
+        ready: queue.Queue[int | None] = queue.Queue()
+        self._reader = threading.Thread(target=_read_lines, args=(self.process.stdout, self._incoming), daemon=True)
+        self._reader.start()
+        threading.Thread(target=_read_talk, args=(self.process.stderr, self._talk, ready), daemon=True).start()
+        port = ready.get(timeout=PATIENCE_SECONDS)
+        if port is None:
+            raise AssertionError("the server did not start:\n" + self.talk)
+        self.port = port
 
     @classmethod
     def start(
@@ -38,23 +57,9 @@ class Serving:
         arguments: tuple[str, ...] = (),
         folder: Path = ROOT,
     ) -> Self:
+        """``mutua serve``."""
         command = [sys.executable, "-m", "mutua", "serve", app, "--identity", identity, "--home", str(home.path)]
-        process = subprocess.Popen(
-            [*command, "--port", "0", "--loop", loop, *arguments],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        incoming: queue.Queue[dict[str, Any]] = queue.Queue()
-        talk: list[str] = []
-        ready: queue.Queue[int | None] = queue.Queue()
-        threading.Thread(target=_read_lines, args=(process.stdout, incoming), daemon=True).start()
-        threading.Thread(target=_read_talk, args=(process.stderr, talk, ready), daemon=True).start()
-        port = ready.get(timeout=PATIENCE_SECONDS)
-        if port is None:
-            raise AssertionError("the server did not start:\n" + "".join(talk))
-        return cls(process, port, incoming, talk)
+        return cls([*command, "--port", "0", "--loop", loop, *arguments], folder=folder)
 
     @property
     def url(self) -> str:
@@ -88,11 +93,11 @@ class Serving:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
-        while True:
-            try:
-                self.lines.append(self._incoming.get(timeout=0.2))
-            except queue.Empty:
-                return code
+        self._reader.join(PATIENCE_SECONDS)
+        assert not self._reader.is_alive(), "somebody has outlived the server and holds its stdout"
+        while not self._incoming.empty():
+            self.lines.append(self._incoming.get())
+        return code
 
     def reached(self) -> list[dict[str, Any]]:
         """Requests that reached the application; complete after ``stop``."""

@@ -16,6 +16,7 @@ from mutua import Home
 from mutua.gate.decision import Refusal, Request
 from mutua.inbound.live_gate import LiveGate
 from mutua.pki.certificates import write_der
+from mutua.registry.clients import KnownClient
 from mutua.tls.peer import PeerCertificate
 from tests.pki.hierarchy import make_root
 
@@ -77,7 +78,7 @@ def _median_us(gate: LiveGate, peers: Sequence[PeerCertificate]) -> float:
 
 def _change_ms(home: Home, gate: LiveGate, peer: PeerCertificate) -> float:
     admitted = gate.decide(peer, REQUEST)
-    assert not isinstance(admitted, Refusal)
+    assert isinstance(admitted, KnownClient)
     home.clients.suspend(admitted.name)
     returned = time.perf_counter()
     while not isinstance(gate.decide(peer, REQUEST), Refusal):

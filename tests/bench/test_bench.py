@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import main
-from bench.kill import COMMAND, LIBRARY, Trial, held, percentile
+from bench.kill import LIBRARY, POSTGRESQL, REVOKE, SQLITE, SUSPEND, Trial, held, percentile
 from bench.report import table, write_sections
 from bench.rounds import ALONE, BUSY, HANDSHAKE, Row
 from bench.servers import Kind
 from mutua.pki.keys import KeyType
+from tests.postgresql import is_installed
 
 FEW = [
     "--keys",
@@ -40,14 +41,16 @@ def page(tmp_path: Path) -> Path:
 def test_a_run_measures_every_server_with_and_without_access_lines(tmp_path: Path, page: Path) -> None:
     figures = tmp_path / "figures.json"
     affinity = os.sched_getaffinity(0)
-    assert main([*FEW, "--trials", "4", "--json", str(figures), "--write", str(page)]) in {0, 1}
+    assert main([*FEW, "--trials", "1", "--json", str(figures), "--write", str(page)]) in {0, 1}
     measured = json.loads(figures.read_text())
     combinations = {(row["measure"], row["server"], row["access_line"]) for row in measured["cpu"]}
     for measure in (HANDSHAKE, BUSY, ALONE):
         for server in ("mutua", "uvicorn"):
             assert {(measure, server, True), (measure, server, False)} <= combinations
     assert all(row["cpu_us"] > 0 and len(row["rounds_cpu_us"]) == 2 for row in measured["cpu"])
-    assert [trial["way"] for trial in measured["kill"]] == [LIBRARY, COMMAND, LIBRARY, COMMAND]
+    ways = [(trial["store"], trial["way"]) for trial in measured["kill"]]
+    stores = (SQLITE, POSTGRESQL) if is_installed() else (SQLITE,)
+    assert ways == [(store, way) for store in stores for way in (LIBRARY, SUSPEND, REVOKE)]
     assert all(trial["ms"] > 0 for trial in measured["kill"])
     assert "mutua on uvicorn" in page.read_text()
     assert "`mutua client suspend`" in page.read_text()
@@ -88,13 +91,17 @@ def test_other_servers_have_no_bound() -> None:
 
 
 def test_the_kill_is_held_to_its_99th_percentile() -> None:
-    quick, slow = Trial(LIBRARY, 0.02, 3), Trial(LIBRARY, 0.2, 3)
+    quick, slow = Trial(SQLITE, LIBRARY, 0.02, 3), Trial(SQLITE, LIBRARY, 0.2, 3)
     assert held([quick] * 198 + [slow] * 2)
     assert not held([quick] * 197 + [slow] * 3)
 
 
 def test_a_quick_way_to_suspend_does_not_hide_a_slow_one() -> None:
-    assert not held([Trial(COMMAND, 0.001, 0)] * 999 + [Trial(LIBRARY, 0.2, 3)])
+    assert not held([Trial(SQLITE, SUSPEND, 0.001, 0)] * 999 + [Trial(SQLITE, LIBRARY, 0.2, 3)])
+
+
+def test_a_quick_store_does_not_hide_a_slow_one() -> None:
+    assert not held([Trial(SQLITE, SUSPEND, 0.001, 0)] * 999 + [Trial(POSTGRESQL, SUSPEND, 0.2, 3)])
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 2.0), (0.99, 4.0), (1, 4.0)])

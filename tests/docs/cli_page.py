@@ -27,7 +27,7 @@ Commands that read take `--json`; its keys are stable.
 | 130 | interrupted |
 
 An error is three lines on stderr: what happened, what to type next, and where it is explained; see
-[errors](errors.md). A server that is told to stop ends by that signal, which a shell shows as 143 for SIGTERM.
+[errors](errors.md). A server that is told to stop by SIGTERM ends with 0, by Ctrl-C with 130.
 
 This page is generated: `python -m tests.docs.write_cli`.
 """

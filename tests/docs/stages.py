@@ -76,6 +76,8 @@ def stage(page: str, folder: Path, template: Path) -> Iterator[StandIns]:
             | "docs/authorities.md"
             | "docs/revocation.md"
             | "docs/operating.md"
+            | "docs/forward-auth.md"
+            | "docs/public-paths.md"
         ):
             yield _started(folder, template)
         case "docs/proxies.md":

@@ -37,6 +37,11 @@ class LiveConnection:
         response.read()
         return response.status
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the server has said that it ends the connection."""
+        return self._http.sock is None
+
     def close(self) -> None:
         self._http.close()
         self.tls.close()

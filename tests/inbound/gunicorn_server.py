@@ -5,17 +5,14 @@
 
 import json
 import os
-import queue
-import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from mutua.errors import MutuaError
 from mutua.inbound.gunicorn import serve
 from mutua.inbound.standard_streams import lock_file, log_to_standard_streams
-from tests.serving import PATIENCE_SECONDS, ROOT, Serving, _read_lines, _read_talk
+from tests.serving import ROOT, Serving
 
 APPS = {
     "gthread": "tests.wsgi_echo:app",
@@ -48,23 +45,7 @@ class GunicornServing(Serving):
         folder: Path = ROOT,
         variables: dict[str, str] | None = None,
     ) -> Self:
-        process = subprocess.Popen(
-            command(home, worker, workers, app),
-            cwd=folder,
-            env=environment(**(variables or {})),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        incoming: queue.Queue[dict[str, Any]] = queue.Queue()
-        talk: list[str] = []
-        ready: queue.Queue[int | None] = queue.Queue()
-        threading.Thread(target=_read_lines, args=(process.stdout, incoming), daemon=True).start()
-        threading.Thread(target=_read_talk, args=(process.stderr, talk, ready), daemon=True).start()
-        port = ready.get(timeout=PATIENCE_SECONDS)
-        if port is None:
-            raise AssertionError("the server did not start:\n" + "".join(talk))
-        return cls(process, port, incoming, talk)
+        return cls(command(home, worker, workers, app), folder=folder, environment=environment(**(variables or {})))
 
 
 def main(home: str, worker: str, workers: str, app: str) -> int:

@@ -15,13 +15,15 @@ from django.views import View  # type: ignore[import-untyped]
 
 from mutua.django import KnownClientMiddleware, known_client, only_clients
 from mutua.errors import InvalidClientName, UnknownClient
-from mutua.inbound.connection import KNOWN_CLIENT
+from mutua.gate.decision import Anyone
+from mutua.inbound.connection import ANYONE, KNOWN_CLIENT
 from mutua.registry.clients import KnownClient
 from mutua.registry.credentials import CredentialKind
 
 WOOVI = KnownClient("woovi", "x" * 43, CredentialKind.ISSUED)
 OTHER = KnownClient("other", "y" * 43, CredentialKind.ISSUED)
-PROBLEM = b'{"type":"about:blank","title":"Forbidden","status":403}'
+UNAUTHORIZED = b'{"type":"about:blank","title":"Unauthorized","status":401}'
+FORBIDDEN = b'{"type":"about:blank","title":"Forbidden","status":403}'
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,13 +81,37 @@ def test_it_stays_async_where_django_is() -> None:
         return await middleware(asgi_request(client))
 
     assert asyncio.run(ask(WOOVI)).content == b"woovi"
-    assert asyncio.run(ask(None)).status_code == 403
+    assert asyncio.run(ask(None)).status_code == 401
+
+
+def public_wsgi_request() -> Any:
+    return RequestFactory().get("/status", **{ANYONE: Anyone()})
+
+
+def public_asgi_request() -> Any:
+    request = asgi_request(None)
+    request.scope["state"] = {ANYONE: Anyone()}
+    return request
+
+
+@pytest.mark.parametrize("make", [public_wsgi_request, public_asgi_request])
+def test_a_public_path_has_no_known_client_and_a_view_for_some_has_nobody_either(make: Any) -> None:
+    seen: list[Any] = []
+
+    def respond(request: Any) -> HttpResponse:
+        seen.append(request.known_client)
+        return for_two(request, number=7)
+
+    assert answer(KnownClientMiddleware(respond), make()).status_code == 401
+    assert seen == [None]
+    with pytest.raises(UnknownClient, match="public"):
+        known_client(make())
 
 
 @REQUESTS
 def test_without_the_gate_in_front_nobody_gets_in(make: Any, caplog: pytest.LogCaptureFixture) -> None:
     response = answer(KnownClientMiddleware(lambda _: HttpResponse("in")), make(None))
-    assert (response.status_code, response.content) == (403, PROBLEM)
+    assert (response.status_code, response.content) == (401, UNAUTHORIZED)
     assert "mutua serve" in caplog.text
 
 
@@ -104,13 +130,13 @@ def test_a_view_is_for_the_clients_it_names(make: Any, caplog: pytest.LogCapture
     assert for_two(make(WOOVI), number=7).content == b"in 7"
     with caplog.at_level("INFO", "mutua.access"):
         refused = for_two(make(OTHER), number=7)
-    assert (refused.status_code, refused.content) == (403, PROBLEM)
+    assert (refused.status_code, refused.content) == (403, FORBIDDEN)
     assert refused["Content-Type"] == "application/problem+json"
     line = json.loads(caplog.messages[-1])
     assert (line["event"], line["client"], line["reason"]) == ("refused", "other", "not_granted")
     assert (line["path"], line["detail"], line["peer"]) == ("/status", "the view is for efi, woovi", line["peer"])
     assert line["peer"].startswith("127.0.0.1")
-    assert for_two(make(None), number=7).status_code == 403
+    assert for_two(make(None), number=7).status_code == 401
 
 
 def test_so_is_an_async_view() -> None:
@@ -121,7 +147,7 @@ def test_so_is_an_async_view() -> None:
         response: HttpResponse = await for_one(asgi_request(client))
         return int(response.status_code)
 
-    assert [asyncio.run(ask(each)) for each in (WOOVI, OTHER, None)] == [200, 403, 403]
+    assert [asyncio.run(ask(each)) for each in (WOOVI, OTHER, None)] == [200, 403, 401]
 
 
 def test_so_is_a_class() -> None:
@@ -142,4 +168,4 @@ def test_a_view_for_nobody_that_can_be_is_a_mistake(names: tuple[str, ...]) -> N
 
 def test_a_header_is_nobody(caplog: pytest.LogCaptureFixture) -> None:
     forged = RequestFactory().get("/status", headers={"mutua-known-client": "woovi", "ssl-client-verify": "SUCCESS"})
-    assert answer(KnownClientMiddleware(lambda _: HttpResponse("in")), forged).status_code == 403
+    assert answer(KnownClientMiddleware(lambda _: HttpResponse("in")), forged).status_code == 401

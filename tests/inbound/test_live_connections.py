@@ -12,7 +12,7 @@ from tests.inbound.connections import PAUSE_SECONDS, TRIES, LiveConnection, clie
 from tests.serving import Serving
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-AFTERWARDS = 20
+AFTERWARDS = 3
 
 
 @pytest.fixture(params=VERSIONS, ids=["1.2", "1.3"])
@@ -46,15 +46,18 @@ def admitted(port: int, context: ssl.SSLContext) -> bool:
         return connection.get() == 200
 
 
-def assert_refused_from_now_on(connection: LiveConnection, serving: Serving, reason: str) -> None:
-    """Bounded: once it is refused it is refused every time, and the log says why."""
+def assert_refused_from_now_on(
+    connection: LiveConnection, serving: Serving, context: ssl.SSLContext, reason: str
+) -> None:
+    """Bounded: once it is refused, its connection ends, it is refused on every other one, and the log says why."""
     statuses = []
     for _ in range(TRIES):
         statuses.append(connection.get())
         if statuses[-1] == 403:
             break
     assert set(statuses[:-1]) <= {200}
-    assert [connection.get() for _ in range(AFTERWARDS)] == [403] * AFTERWARDS
+    assert connection.is_over
+    assert not any(admitted(serving.port, context) for _ in range(AFTERWARDS))
     assert serving.refusal_of(connection.address)["reason"] == reason
 
 
@@ -71,7 +74,7 @@ def test_the_next_request_on_a_live_connection_is_refused(
     with LiveConnection(serving.port, context) as connection:
         assert connection.get() == 200
         end(home)
-        assert_refused_from_now_on(connection, serving, reason)
+        assert_refused_from_now_on(connection, serving, context, reason)
 
 
 @ENDINGS
@@ -88,23 +91,30 @@ def test_the_next_request_on_a_resumed_session_is_refused(
         assert connection.get() == 200
         session = connection.tls.session
         end(home)
-        assert_refused_from_now_on(connection, serving, reason)
+        assert_refused_from_now_on(connection, serving, context, reason)
     with LiveConnection(serving.port, context, session) as again:
         assert again.tls.session_reused
         assert again.get() == 403
 
 
-def test_a_resumed_client_is_admitted_again_on_the_same_connection(home: Home, serve: Callable[..., Serving]) -> None:
-    serving = serve()
-    with LiveConnection(serving.port, client_context(home)) as connection:
+def test_a_resumed_client_is_admitted_again(home: Home, serve: Callable[..., Serving]) -> None:
+    serving, context = serve(), client_context(home)
+    with LiveConnection(serving.port, context) as connection:
         home.clients.suspend("woovi")
-        assert_refused_from_now_on(connection, serving, "suspended")
-        home.clients.resume("woovi")
-        statuses: list[int] = []
-        while len(statuses) < TRIES and 200 not in statuses:
-            statuses.append(connection.get())
-        assert statuses[-1] == 200
-        assert [connection.get() for _ in range(AFTERWARDS)] == [200] * AFTERWARDS
+        assert_refused_from_now_on(connection, serving, context, "suspended")
+    home.clients.resume("woovi")
+    until(lambda: admitted(serving.port, context))
+    assert all(admitted(serving.port, context) for _ in range(AFTERWARDS))
+
+
+def test_a_client_that_is_refused_for_what_it_asks_alone_keeps_its_connection(
+    home: Home, serve: Callable[..., Serving]
+) -> None:
+    home.clients.add("narrow", allow=["GET /here"])
+    home.identities.save("narrow", home.authority.issue_client("narrow"))
+    serving = serve()
+    with LiveConnection(serving.port, client_context(home, "narrow")) as connection:
+        assert [connection.get(path) for path in ("/here", "/there", "/a/%2e%2e/b", "/here")] == [200, 403, 400, 200]
 
 
 def test_suspending_one_client_leaves_the_others_alone(home: Home, serve: Callable[..., Serving]) -> None:
@@ -116,7 +126,7 @@ def test_suspending_one_client_leaves_the_others_alone(home: Home, serve: Callab
         LiveConnection(serving.port, client_context(home)) as woovi,
     ):
         home.clients.suspend("woovi")
-        assert_refused_from_now_on(woovi, serving, "suspended")
+        assert_refused_from_now_on(woovi, serving, client_context(home), "suspended")
         assert other.get() == 200
 
 

@@ -3,6 +3,7 @@
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,19 @@ def test_a_ca_that_joins_the_store_is_believed_by_the_next_connection(
     while (line := serving.next_line("refused"))["reason"] == "unknown_issuer":
         continue
     assert (line["reason"], line["thumbprint"]) == ("unknown_client", stranger.thumbprint)
+
+
+def test_a_context_that_is_built_anew_demands_as_much_as_the_one_before(home: Home) -> None:
+    trusts = [home.trust]
+    for optional, mode in ((False, ssl.CERT_REQUIRED), (True, ssl.CERT_OPTIONAL)):
+        with closing(
+            LiveIdentity(home.identities.load("api"), lambda: trusts[-1], certificate_optional=optional)
+        ) as live:
+            before = live.context
+            trusts.append(Trust(home.trust.anchors))
+            live.look()
+            assert live.context is not before
+            assert (before.verify_mode, live.context.verify_mode) == (mode, mode)
 
 
 def test_a_context_is_built_anew_only_when_something_changed(home: Home, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -142,7 +143,7 @@ def test_apaches_word_counts_only_where_the_server_is_said_to_verify(
     gate: LiveGate, app: Application, woovi: Identity
 ) -> None:
     told = {"SSL_CLIENT_VERIFY": "SUCCESS", "SSL_CLIENT_CERT": pem(woovi)}
-    assert ask(KnownClients(app, gate=gate), environ(**told))[0] == 403
+    assert ask(KnownClients(app, gate=gate), environ(**told))[0] == 401
     assert app.environs == []
     assert ask(KnownClients(app, gate=gate, server_verifies=True), environ(**told))[0] == 200
     assert known_client(app.environs[0]).name == "woovi"
@@ -174,7 +175,7 @@ def test_without_a_verified_certificate_nobody_gets_in(
 ) -> None:
     guarded = KnownClients(app, gate=gate, server_verifies=True)
     with caplog.at_level("INFO", "mutua.access"):
-        assert ask(guarded, environ(**SERVERS_WORDS[case](woovi)))[0] == 403
+        assert ask(guarded, environ(**SERVERS_WORDS[case](woovi)))[0] == 401
     assert app.environs == []
     assert '"reason": "no_certificate"' in caplog.text
     assert '"peer": "192.0.2.7:4711"' in caplog.text
@@ -194,7 +195,7 @@ def test_a_certificate_that_a_careless_server_verified_is_known_to_nobody(
 def test_a_forged_connection_is_no_identity(forged: object, gate: LiveGate, app: Application) -> None:
     known = KnownClient("woovi", "x", CredentialKind.ISSUED)
     keys = {CONNECTION: forged, "mutua.known_client": known, "gunicorn.socket": forged, "werkzeug.socket": forged}
-    assert ask(KnownClients(app, gate=gate), environ(**keys))[0] == 403
+    assert ask(KnownClients(app, gate=gate), environ(**keys))[0] == 401
     assert app.environs == []
 
 
@@ -315,13 +316,14 @@ def test_whatever_the_server_tells_is_read_or_left_unread(path: str, script: str
 def test_the_answer_is_constant_and_head_has_no_body(gate: LiveGate, app: Application) -> None:
     guarded = KnownClients(app, gate=gate)
     status, headers, body = ask(guarded, environ())
-    assert (status, body) == (403, b'{"type":"about:blank","title":"Forbidden","status":403}')
+    assert (status, body) == (401, b'{"type":"about:blank","title":"Unauthorized","status":401}')
     assert headers == {
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
         "Cache-Control": "no-store",
+        "Www-Authenticate": "ClientCertificate",
     }
-    assert ask(guarded, environ(REQUEST_METHOD="HEAD")) == (403, headers, b"")
+    assert ask(guarded, environ(REQUEST_METHOD="HEAD")) == (401, headers, b"")
 
 
 def test_it_keeps_to_pep_3333(gate: LiveGate, app: Application, woovi: Identity) -> None:
@@ -381,6 +383,51 @@ def test_a_refused_client_is_hung_up_on_where_the_door_can(gate: LiveGate, app: 
     assert hung_up == [True]
 
 
+def test_a_client_that_is_refused_for_what_it_asks_alone_is_not_hung_up_on(
+    gate: LiveGate, app: Application, woovi: Identity
+) -> None:
+    hung_up: list[bool] = []
+    keys = {CONNECTION: proved(gate, woovi), "mutua.hang_up": lambda: hung_up.append(True)}
+    for asked in ({"REQUEST_METHOD": "DELETE"}, {"PATH_INFO": "/a/../b", "RAW_URI": "/a/../b"}):
+        assert ask(KnownClients(app, gate=gate), environ(**keys, **asked))[0] in {400, 403}
+    assert (hung_up, app.environs) == ([], [])
+
+
+@pytest.fixture
+def public(home: Home) -> Iterator[LiveGate]:
+    """A gate with a public path."""
+    settings = home.path / "mutua.toml"
+    settings.write_text('public = ["GET /status"]\n' + settings.read_text())
+    with Home.open(home.path) as opened, closing(LiveGate(opened)) as running:
+        yield running
+
+
+def test_a_public_path_is_anyones_where_the_server_says_that_no_certificate_was_shown(
+    public: LiveGate, app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    guarded = KnownClients(app, gate=public, server_verifies=True)
+    forged = {"mutua.known_client": KnownClient("woovi", "x", CredentialKind.ISSUED)}
+    with caplog.at_level("INFO", "mutua.access"):
+        assert ask(guarded, environ(SSL_CLIENT_VERIFY="NONE", **forged))[0] == 200
+        assert ask(guarded, environ(**{CONNECTION: Connection(None, "192.0.2.7:4711")}))[0] == 200
+    for seen in app.environs:
+        with pytest.raises(UnknownClient, match="this path is public and no certificate was shown"):
+            known_client(seen)
+        assert not any(key.startswith("SSL_CLIENT") for key in seen)
+    line = json.loads(caplog.records[-1].getMessage())
+    assert (line["event"], line["client"], line["thumbprint"], line["public"]) == ("admitted", None, None, True)
+
+
+@pytest.mark.parametrize("case", SERVERS_WORDS)
+def test_nobody_gets_to_a_public_path_of_whom_the_server_does_not_say_so(
+    case: str, public: LiveGate, app: Application, woovi: Identity
+) -> None:
+    guarded = KnownClients(app, gate=public, server_verifies=True)
+    assert ask(guarded, environ(**SERVERS_WORDS[case](woovi)))[0] == 401
+    assert ask(KnownClients(app, gate=public), environ(SSL_CLIENT_VERIFY="NONE"))[0] == 401
+    assert app.environs == []
+
+
 def test_a_suspension_counts_at_the_next_request(home: Home, gate: LiveGate, app: Application, woovi: Identity) -> None:
     guarded, connection = KnownClients(app, gate=gate), proved(gate, woovi)
     assert ask(guarded, environ(**{CONNECTION: connection}))[0] == 200
@@ -394,7 +441,7 @@ def test_the_home_is_opened_by_the_first_request(
 ) -> None:
     caplog.set_level(logging.INFO)
     guarded = KnownClients(app, str(home.path) if as_path else home)
-    assert ask(guarded, environ())[0] == 403
+    assert ask(guarded, environ())[0] == 401
     guarded.gate.close()
 
 
@@ -475,6 +522,6 @@ def test_so_is_that_of_a_gunicorn_of_ones_own(home: Home, tmp_path: Path) -> Non
                     assert connection.get("/status") == 200
                 # It was told to ask for a certificate, and to let in whoever has none. The gate does not.
                 with LiveConnection(port, home.trust.client_context()) as connection:
-                    assert connection.get("/status") == 403
+                    assert connection.get("/status") == 401
             finally:
                 server.terminate()

@@ -109,6 +109,7 @@ def serve(*, reload: bool, **given: Any) -> None:
       mutua serve main:app --identity api.acme.example --metrics 9100 --health 0.0.0.0:8081
       mutua serve main:app --identity api.acme.example --reload
       mutua serve main:app --unix /run/acme/api.sock --unix-group www-data
+      mutua serve main:app --unix /run/acme/api.sock --server gunicorn --workers 4
     """
     options = Options(**given)
     _require_a_door(options)
@@ -125,6 +126,7 @@ def serve_once(options: Options) -> None:
     log_to_standard_streams(access_log=options.access_log, lock=lock)
     with Home.open(options.folder) as home:
         known = len(home.clients.all())
+        public = ", ".join(map(str, home.settings.public))
 
     def started(bound: int) -> None:
         shown = f"[{options.host}]" if ":" in options.host else options.host
@@ -132,6 +134,8 @@ def serve_once(options: Options) -> None:
 
     def told(address: str) -> None:
         talk(f"mutua: serving {options.app} on {address} to {known} known clients")
+        if public:
+            talk(f"mutua: public, without a certificate: {public}")
 
     # gunicorn forks from a process that may have no threads.
     is_apart = options.server == "gunicorn"
@@ -146,7 +150,11 @@ def serve_once(options: Options) -> None:
                 group=options.unix_group,
                 host=options.host,
                 port=options.port,
+                server=options.server,
+                workers=options.workers,
+                worker=options.worker,
                 loop=options.loop,
+                access_log=options.access_log,
                 on_start=told,
             )
             return
@@ -175,8 +183,6 @@ def _require_a_door(options: Options) -> None:
         with Home.open(options.folder) as home:
             if home.settings.forwarded is None or not home.settings.forwarded.addresses:
                 raise click.UsageError("Missing option '--identity', or '--unix' behind a proxy.")
-    if options.workers > 1 or options.server != "uvicorn":
-        raise InvalidInput("behind a proxy one process of uvicorn serves", hint="leave out --workers and --server")
 
 
 def _serve_and_reload(options: Options) -> None:

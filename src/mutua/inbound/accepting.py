@@ -16,7 +16,7 @@ from typing import Any
 
 from mutua.errors import MissingExtra, MutuaError
 from mutua.inbound.access_log import log_handshake
-from mutua.inbound.connection import Connection
+from mutua.inbound.connection import UNVERIFIED, Connection
 from mutua.inbound.live_identity import LiveIdentity
 from mutua.inbound.seen.record import RECORD
 from mutua.reasons import Reason
@@ -62,7 +62,7 @@ class Acceptor:
         self._loop: asyncio.AbstractEventLoop
 
     def start(self) -> int:
-        """Begin, on the running event loop; returns the port."""
+        """Begin, on the running event loop; returns the port, 0 of a Unix socket."""
         # What was loaded to get here stays for good: without this the collector walks it again and again.
         gc.collect()
         gc.freeze()
@@ -70,8 +70,8 @@ class Acceptor:
         self._listener.listen(BACKLOG)
         self._listener.settimeout(0)
         self._listen()
-        port: int = self._listener.getsockname()[1]
-        return port
+        name = self._listener.getsockname()
+        return int(name[1]) if isinstance(name, tuple) else 0
 
     def stop(self) -> None:
         """Close the socket, and drop whoever has not finished its handshake. Connections live on."""
@@ -140,7 +140,7 @@ class Acceptor:
 def connection_of(transport: asyncio.WriteTransport, trust: Trust) -> Connection:
     """What a transport's finished handshake has proved, and whom its socket is connected to.
 
-    A peer whose certificate cannot be read is logged and cut off, and counts as one without any.
+    A peer whose certificate cannot be read is logged and cut off, and what it may have sent is refused.
     """
     tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
     address = address_of(transport.get_extra_info("peername"))
@@ -149,13 +149,13 @@ def connection_of(transport: asyncio.WriteTransport, trust: Trust) -> Connection
     except MutuaError as error:
         log_handshake(HandshakeFailure(reason=Reason.MALFORMED, detail=error.message), address)
         transport.abort()
-        peer = None
+        return Connection(None, address, refusal=UNVERIFIED)
     return Connection(peer, address)
 
 
 def address_of(peername: Any) -> str:
     """A socket's peer as ``host:port``; empty where it has none."""
-    if not peername:
+    if not peername or isinstance(peername, str | bytes):  # of a Unix socket it is a path
         return ""
     host, port = peername[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

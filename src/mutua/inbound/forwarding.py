@@ -78,7 +78,7 @@ class Forwarding:
         """
         lines = [(_plain(name := raw.decode("latin-1")), name.lower(), value) for raw, value in headers]
         found = [each for each in lines if each[0] in self._watched]
-        told = self._is_forwarder(connection, gate)
+        told = self.may_forward(connection, gate)
         if isinstance(told, Refusal):
             return told
         if told:
@@ -89,11 +89,33 @@ class Forwarding:
             return Refusal(Reason.UNTRUSTED_FORWARDER, detail, thumbprint=shown)
         return connection
 
+    def read_unseen(self, connection: Connection, names: Iterable[str], gate: "LiveGate") -> Connection | Refusal:
+        """What ``read`` says where a server keeps to itself in which lines a header came: nobody may forward there.
+
+        Args:
+            connection: of the socket's own peer, as far as that is known.
+            names: what the server calls the headers of the request.
+            gate: knows the proxy.
+        """
+        told = self.may_forward(connection, gate)
+        if isinstance(told, Refusal):
+            return told
+        if told or any(map(self.watches, names)):
+            detail = "this server joins header lines, so that nobody may forward through it"
+            shown = connection.peer.thumbprint if connection.peer else None
+            return Refusal(Reason.UNTRUSTED_FORWARDER, detail, thumbprint=shown)
+        return connection
+
     def strip(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         """The headers without any that could pass for a certificate."""
-        return [each for each in headers if _plain(each[0].decode("latin-1")) not in self._watched]
+        return [each for each in headers if not self.watches(each[0].decode("latin-1"))]
 
-    def _is_forwarder(self, connection: Connection, gate: "LiveGate") -> bool | Refusal:
+    def watches(self, name: str) -> bool:
+        """Whether a header of this name could pass for a certificate, in any spelling."""
+        return _plain(name) in self._watched
+
+    def may_forward(self, connection: Connection, gate: "LiveGate") -> bool | Refusal:
+        """Whether the peer of this very connection is the proxy; a refusal where the registry cannot be asked."""
         settings, socket = self.settings, connection.socket
         if settings.certificate is not None:
             return connection.peer is not None and _is_client(settings.certificate, connection.peer, gate)
@@ -123,11 +145,11 @@ class Forwarding:
             except MalformedForward as error:
                 return Refusal(Reason.MALFORMED, error.message)
             if certificate is None:
-                return replace(connection, peer=None)
+                return replace(connection, peer=None, refusal=None)
             judged = judgements.of(key, certificate, now)
         if isinstance(judged, Refusal):
             return judged
-        return replace(connection, peer=judged)
+        return replace(connection, peer=judged, refusal=None)
 
 
 class _Judgements:

@@ -1,5 +1,7 @@
 """The hypercorn door: HTTP/1.1, HTTP/2, and WebSocket over both. TLS ends in ``accepting``.
 
+Behind a proxy that has ended TLS it speaks HTTP/1.1 and WebSocket.
+
 hypercorn's own way of serving is not used, for it takes one TLS context for good and a TLS of its own making.
 From it come the protocols, and the connection that drives them.
 """
@@ -19,7 +21,11 @@ try:
     from hypercorn.asyncio.tcp_server import TCPServer
     from hypercorn.asyncio.worker_context import WorkerContext
     from hypercorn.config import Config
+    from hypercorn.events import Event, Updated
+    from hypercorn.protocol import ProtocolWrapper
     from hypercorn.protocol.events import Data
+    from hypercorn.protocol.h2 import H2Protocol
+    from hypercorn.protocol.h11 import H11Protocol
     from hypercorn.protocol.ws_stream import WSStream
     from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
     from wsproto.events import CloseConnection
@@ -32,9 +38,13 @@ except ImportError as error:
 from mutua.errors import AppNotFound
 from mutua.inbound.accepting import Acceptor, connection_of, loop_factory
 from mutua.inbound.asgi import Application, KnownClients
-from mutua.inbound.connection import CONNECTION
+from mutua.inbound.connection import CONNECTION, HANG_UP
+from mutua.inbound.forwarded.fields import MAX_FIELD_BYTES
+from mutua.inbound.forwarding import Forwarding
+from mutua.inbound.hypercorn_http1 import harden
 from mutua.inbound.live_gate import LiveGate
 from mutua.inbound.live_identity import LiveIdentity
+from mutua.inbound.plain import PlainAcceptor, plain_connection_of
 
 ALPN = ("h2", "http/1.1")
 """What this door offers in a handshake."""
@@ -50,9 +60,34 @@ log = logging.getLogger("mutua.serve")
 class DoorConnection(TCPServer):
     """hypercorn's connection, with the verified peer certificate in the state of every scope."""
 
+    _ends = False
+
+    @property
+    def protocol(self) -> ProtocolWrapper:
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, made: ProtocolWrapper) -> None:
+        if isinstance(made.protocol, H11Protocol):
+            harden(made.protocol)
+        self._protocol = made
+
+    def hang_up(self) -> None:
+        """End the connection when nothing is under way on it any more."""
+        self._ends = True
+
+    async def protocol_send(self, event: Event) -> None:
+        if self._ends and isinstance(event, Updated) and event.idle:
+            if isinstance(self.protocol.protocol, H2Protocol):
+                self.protocol.protocol.connection.close_connection()
+                await self.protocol.protocol._flush()  # noqa: SLF001 -- GOAWAY (RFC 9113 section 6.8)
+            await self._initiate_server_close()
+            return
+        await super().protocol_send(event)
+
     async def close_websockets(self) -> None:
         """Say goodbye on each WebSocket; nothing else would end them before the time of grace is over."""
-        protocol: Any = self.protocol.protocol if hasattr(self, "protocol") else None
+        protocol: Any = self.protocol.protocol if hasattr(self, "_protocol") else None
         for stream in (*getattr(protocol, "streams", {}).values(), getattr(protocol, "stream", None)):
             if isinstance(stream, WSStream) and stream.handshake.accepted:
                 try:
@@ -68,24 +103,31 @@ class Door:
     Args:
         app: the application.
         gate: decides.
-        identity: gives the TLS context for each new connection.
+        identity: gives the TLS context for each new connection; without one there is no TLS.
         listener: a bound socket.
-        on_start: called with the port once connections are accepted.
+        on_start: called with the port, 0 of a Unix socket, once connections are accepted.
+        forwarding: what a proxy in front may say of its own clients.
     """
 
     def __init__(
         self,
         app: Application,
         gate: LiveGate,
-        identity: LiveIdentity,
+        identity: LiveIdentity | None,
         listener: socket.socket,
         on_start: Callable[[int], object] | None = None,
+        forwarding: Forwarding | None = None,
     ) -> None:
-        self._app = ASGIWrapper(KnownClients(app, gate=gate))  # type: ignore[arg-type]
+        self._app = ASGIWrapper(KnownClients(app, gate=gate, forwarding=forwarding))  # type: ignore[arg-type]
         self._gate = gate
-        self._acceptor = Acceptor(listener, identity, self._protocol)
+        self._ends_tls = identity is not None
+        self._acceptor = (
+            PlainAcceptor(listener, self._protocol)
+            if identity is None
+            else Acceptor(listener, identity, self._protocol)
+        )
         self._on_start = on_start
-        self._config = _config()
+        self._config = _config(forwards=forwarding is not None)
         self._state: dict[str, Any] = {}
         self._connections: dict[asyncio.Task[None], DoorConnection] = {}
 
@@ -154,9 +196,11 @@ class Door:
         return asyncio.StreamReaderProtocol(reader, self._connected, loop=self._loop)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        known = connection_of(writer.transport, self._gate.trust)
+        transport = writer.transport
+        known = connection_of(transport, self._gate.trust) if self._ends_tls else plain_connection_of(transport)
         state = {**self._state, CONNECTION: known}
         connection = DoorConnection(self._app, self._loop, self._config, self._context, state, reader, writer)
+        state[HANG_UP] = connection.hang_up
         task = self._loop.create_task(_driven(connection, known.address))
         self._connections[task] = connection
         task.add_done_callback(self._connections.pop)
@@ -165,34 +209,38 @@ class Door:
 def run(
     app: Application,
     gate: LiveGate,
-    identity: LiveIdentity,
+    identity: LiveIdentity | None,
     listener: socket.socket,
     *,
     loop: str = "auto",
     on_start: Callable[[int], object] | None = None,
+    forwarding: Forwarding | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         app: the application.
         gate: decides.
-        identity: gives the TLS context; made with this module's ``ALPN``.
+        identity: gives the TLS context; made with this module's ``ALPN``. Without one there is no TLS.
         listener: a bound socket, which is closed at the end.
         loop: ``auto``, ``asyncio`` or ``uvloop``.
-        on_start: called with the port once connections are accepted.
+        on_start: called with the port, 0 of a Unix socket, once connections are accepted.
+        forwarding: what a proxy in front may say of its own clients.
 
     Raises:
         AppNotFound: the application does not want to start. MissingExtra: uvloop is not installed.
     """
     with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
-        runner.run(Door(app, gate, identity, listener, on_start).serve())
+        runner.run(Door(app, gate, identity, listener, on_start, forwarding).serve())
 
 
-def _config() -> Config:
+def _config(*, forwards: bool) -> Config:
     """Settings for a door: none of those for TLS, sockets or workers is used."""
     config = Config()
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
+    if forwards:
+        config.h11_max_incomplete_size += MAX_FIELD_BYTES
     return config
 
 

@@ -3,7 +3,8 @@
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from mutua.home.home import Home
 from mutua.home.upkeep import Upkeep
 from mutua.inbound.application import load_application
 from mutua.inbound.asgi import Application
-from mutua.inbound.behind_proxy import require_tls_door
+from mutua.inbound.forwarders import forwarding_for
 from mutua.inbound.listening import bind, ended_by_sigterm
 from mutua.inbound.live_gate import LiveGate
 from mutua.inbound.live_identity import LiveIdentity
@@ -67,33 +68,84 @@ def serve(
         AppNotFound: the application cannot be loaded. MissingExtra: the server is not installed.
         HomeNotFound, UnknownIdentity, UnreadableStore and the like: it would not be safe to start.
     """
+    serve_on(
+        partial(bind, host, port),
+        app,
+        identity=identity,
+        home=home,
+        server=server,
+        workers=workers,
+        worker=worker,
+        loop=loop,
+        access_log=access_log,
+        on_start=on_start,
+    )
+
+
+def serve_on(
+    listen: Callable[[], AbstractContextManager[socket.socket]],
+    app: Application | str,
+    *,
+    identity: Identity | str | os.PathLike[str] | None,
+    home: Home | str | os.PathLike[str] | None,
+    server: Server,
+    workers: int,
+    worker: str,
+    loop: str,
+    access_log: bool,
+    on_start: Callable[[int], object] | None,
+    is_unix: bool = False,
+) -> None:
+    """``serve`` on any socket; without an identity it is served without TLS, to what a proxy forwards.
+
+    Args:
+        listen: makes the bound socket, once everything else is known to be in order.
+        app: the application, or where to find it.
+        identity: who the server is, or ``None``.
+        home: whose registry decides, and whose settings say who may forward.
+        server: ``uvicorn``, ``hypercorn`` or ``gunicorn``.
+        workers: how many processes.
+        worker: the kind of gunicorn's workers.
+        loop: the event loop of uvicorn and hypercorn.
+        access_log: whether several workers of theirs write a line for each admitted request.
+        on_start: called with the port, 0 of a Unix socket, once connections are accepted.
+        is_unix: whether it is a Unix socket.
+
+    Raises:
+        MutuaError: as ``serve``; and InvalidInput: the settings let nobody forward over this kind of socket.
+    """
     if server not in SERVERS:
         raise InvalidInput(f"there is no server {server!r}", hint=f"one of {', '.join(SERVERS)}")
     if not 1 <= workers <= MAX_WORKERS:
         raise InvalidInput(f"{workers} workers cannot serve", hint=f"give a number from 1 to {MAX_WORKERS}")
-    if server == "gunicorn":
-        from mutua.inbound.gunicorn import serve as serve_with_gunicorn  # noqa: PLC0415 -- an extra
+    with ExitStack() as stack:
+        opened = stack.enter_context(_opened(home))
+        forwarding_for(opened.settings.forwarded, ends_tls=identity is not None, is_unix=is_unix)
+        if server == "gunicorn":
+            stack.close()  # gunicorn forks: a home that is open here would be open in every worker
+            from mutua.inbound.gunicorn import serve_on as serve_with_gunicorn  # noqa: PLC0415 -- an extra
 
-        with _opened(home) as opened:
-            require_tls_door(opened.settings.forwarded, server)
-        # Without a home that is open: gunicorn forks.
-        serve_with_gunicorn(
-            app, identity=identity, home=home, host=host, port=port, workers=workers, worker=worker, on_start=on_start
-        )
-        return
-    with _opened(home) as opened:
-        require_tls_door(opened.settings.forwarded, server)
+            serve_with_gunicorn(
+                listen,
+                app,
+                identity=identity,
+                home=home,
+                workers=workers,
+                worker=worker,
+                is_unix=is_unix,
+                on_start=on_start,
+            )
+            return
         if workers == 1:
-            _serve_here(app, opened, identity, host=host, port=port, server=server, loop=loop, on_start=on_start)
+            _serve_here(listen, app, opened, identity, server=server, loop=loop, on_start=on_start)
             return
         from mutua.inbound.supervising import supervise  # noqa: PLC0415 -- its workers import this module
 
         supervise(
+            listen,
             _named(app),
             home=opened,
-            identity=_on_disk(opened, identity),
-            host=host,
-            port=port,
+            identity=None if identity is None else _on_disk(opened, identity),
             server=server,
             workers=workers,
             loop=loop,
@@ -112,12 +164,11 @@ def _opened(home: Home | str | os.PathLike[str] | None) -> Iterator[Home]:
 
 
 def _serve_here(
+    listen: Callable[[], AbstractContextManager[socket.socket]],
     app: Application | str,
     home: Home,
-    identity: Identity | str | os.PathLike[str],
+    identity: Identity | str | os.PathLike[str] | None,
     *,
-    host: str,
-    port: int,
     server: Server,
     loop: str,
     on_start: Callable[[int], object] | None,
@@ -125,11 +176,11 @@ def _serve_here(
     application = load_application(app) if isinstance(app, str) else app
     with (
         ended_by_sigterm(),
-        bind(host, port) as listener,
+        listen() as listener,
         closing(LiveGate(home)) as gate,
         closing(Upkeep(home, gate.sighted)) as upkeep,
     ):
-        source = identity if isinstance(identity, Identity) else home.identities.find(identity)
+        source = home.identities.find(identity) if isinstance(identity, str | os.PathLike) else identity
         upkeep.start()
         open_door(server, application, home, gate, source, listener, loop=loop, on_start=on_start)
 
@@ -139,7 +190,7 @@ def open_door(
     app: Application,
     home: Home,
     gate: LiveGate,
-    source: Identity | Path,
+    source: Identity | Path | None,
     listener: socket.socket,
     *,
     loop: str,
@@ -152,26 +203,32 @@ def open_door(
         app: the application.
         home: whose; what this process sees can be asked in its ``run/``.
         gate: decides.
-        source: who the server is.
+        source: who the server is; ``None`` behind a proxy that has ended TLS.
         listener: a bound socket.
         loop: ``auto``, ``asyncio`` or ``uvloop``.
-        on_start: called with the port once connections are accepted.
+        on_start: called with the port, 0 of a Unix socket, once connections are accepted.
 
     Raises:
         MissingExtra: the server is not installed. MutuaError: the identity cannot be loaded.
+        InvalidSettings, InvalidInput: the settings do not let a proxy come through this door.
     """
     door: Any
-    forwarding = require_tls_door(home.settings.forwarded, server)
-    more = {} if forwarding is None else {"forwarding": forwarding}
+    is_unix = listener.family == socket.AF_UNIX
+    forwarding = forwarding_for(home.settings.forwarded, ends_tls=source is not None, is_unix=is_unix)
     if server == "hypercorn":
         from mutua.inbound import hypercorn as door  # noqa: PLC0415 -- an extra
     else:
         from mutua.inbound import uvicorn as door  # noqa: PLC0415 -- an extra
-    with (
-        closing(LiveIdentity(source, lambda: gate.trust, door.ALPN)) as identity,
-        seen(home, gate, lambda: identity.identity) as watched,
-    ):
-        door.run(app, gate, identity, listener, loop=loop, on_start=watched.on_start(on_start), **more)
+    with ExitStack() as stack:
+        identity = None
+        if source is not None:
+            optional = gate.certificate_optional
+            live = LiveIdentity(source, lambda: gate.trust, door.ALPN, certificate_optional=optional)
+            identity = stack.enter_context(closing(live))
+        shown = None if identity is None else lambda: identity.identity
+        watched = stack.enter_context(seen(home, gate, shown))
+        told = watched.on_start(on_start)
+        door.run(app, gate, identity, listener, loop=loop, on_start=told, forwarding=forwarding)
 
 
 def _named(app: Application | str) -> str:

@@ -9,11 +9,12 @@ import logging
 import multiprocessing.connection as connections
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing import Pipe
@@ -23,7 +24,7 @@ from typing import Any
 from mutua.errors import AppNotFound, MutuaError
 from mutua.home.home import Home
 from mutua.home.upkeep import Upkeep
-from mutua.inbound.listening import bind, ended_by_sigterm
+from mutua.inbound.listening import ended_by_sigterm
 from mutua.inbound.standard_streams import lock_file
 from mutua.inbound.worker import FAILED, SERVES, SIGHTED, Orders, sightings_in
 
@@ -199,30 +200,40 @@ class Supervisor:
 
 
 def supervise(
+    listen: Callable[[], AbstractContextManager[socket.socket]],
     app: str,
     *,
     home: Home,
-    identity: Path,
-    host: str,
-    port: int,
+    identity: Path | None,
     server: str,
     workers: int,
     loop: str,
     access_log: bool,
     on_start: Callable[[int], object] | None,
 ) -> None:
-    """Serve with several processes until SIGINT or SIGTERM; the arguments are those of ``mutua.serve``.
+    """Serve with several processes until SIGINT or SIGTERM.
+
+    Args:
+        listen: makes the bound socket.
+        app: ``module:attribute``.
+        home: whose; its settings say who may forward.
+        identity: where the server's is; ``None`` behind a proxy that has ended TLS.
+        server: ``uvicorn`` or ``hypercorn``.
+        workers: how many processes.
+        loop: their event loop.
+        access_log: whether they write a line for each admitted request.
+        on_start: called with the port, 0 of a Unix socket, once all of them serve.
 
     Raises:
         AddressInUse, InvalidAddress: the address cannot be listened on. MutuaError: the workers cannot start.
     """
-    with ended_by_sigterm(), bind(host, port) as listener, os.fdopen(lock_file(), "wb") as lock:
+    with ended_by_sigterm(), listen() as listener, os.fdopen(lock_file(), "wb") as lock:
 
         def orders(channel: int) -> Orders:
             return Orders(
                 app=app,
                 home=str(home.path.absolute()),
-                identity=str(identity),
+                identity=None if identity is None else str(identity),
                 server=server,
                 loop=loop,
                 access_log=access_log,

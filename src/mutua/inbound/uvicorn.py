@@ -1,4 +1,7 @@
-"""The uvicorn door: HTTP/1.1, WebSocket, and HTTP/2 where zttp is installed. TLS ends in ``accepting``."""
+"""The uvicorn door: HTTP/1.1, WebSocket, and HTTP/2 where zttp is installed. TLS ends in ``accepting``.
+
+Behind a proxy that has ended TLS it speaks HTTP/1.1 and WebSocket.
+"""
 
 import asyncio
 import socket
@@ -16,7 +19,8 @@ from mutua.inbound.asgi import Application, KnownClients
 from mutua.inbound.forwarding import Forwarding
 from mutua.inbound.live_gate import LiveGate
 from mutua.inbound.live_identity import LiveIdentity
-from mutua.inbound.uvicorn_protocols import ALPN, HTTP2, AgreedProtocol, DoorProtocol
+from mutua.inbound.plain import PlainAcceptor
+from mutua.inbound.uvicorn_protocols import ALPN, HTTP2, AgreedProtocol, DoorProtocol, PlainProtocol
 
 __all__ = ["ALPN", "Door", "DoorConfig", "DoorProtocol", "run"]
 
@@ -53,19 +57,24 @@ class Door(uvicorn.Server):
     Args:
         config: which application, which gate.
         listener: a bound socket.
-        identity: gives the TLS context for each new connection.
-        on_start: called with the port once connections are accepted.
+        identity: gives the TLS context for each new connection; without one there is no TLS.
+        on_start: called with the port, 0 of a Unix socket, once connections are accepted.
     """
 
     def __init__(
         self,
         config: DoorConfig,
         listener: socket.socket,
-        identity: LiveIdentity,
+        identity: LiveIdentity | None,
         on_start: Callable[[int], object] | None = None,
     ) -> None:
         super().__init__(config)
-        self._acceptor = Acceptor(listener, identity, self._protocol)
+        self._ends_tls = identity is not None
+        self._acceptor = (
+            PlainAcceptor(listener, self._protocol)
+            if identity is None
+            else Acceptor(listener, identity, self._protocol)
+        )
         self._on_start = on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- ours is listening
@@ -79,7 +88,8 @@ class Door(uvicorn.Server):
         await super().shutdown(sockets=[])
 
     def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
+        kind = self.config.http_protocol_class if self._ends_tls else PlainProtocol
+        return kind(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
 
@@ -87,7 +97,7 @@ class Door(uvicorn.Server):
 def run(
     app: Application,
     gate: LiveGate,
-    identity: LiveIdentity,
+    identity: LiveIdentity | None,
     listener: socket.socket,
     *,
     loop: str = "auto",
@@ -99,10 +109,10 @@ def run(
     Args:
         app: the application.
         gate: decides.
-        identity: gives the TLS context; made with this module's ``ALPN``.
+        identity: gives the TLS context; made with this module's ``ALPN``. Without one there is no TLS.
         listener: a bound socket, which is closed at the end.
         loop: ``auto``, ``asyncio`` or ``uvloop``.
-        on_start: called with the port once connections are accepted.
-        forwarding: what a proxy in front, a client itself, may say of its own clients.
+        on_start: called with the port, 0 of a Unix socket, once connections are accepted.
+        forwarding: what a proxy in front may say of its own clients.
     """
     Door(DoorConfig(app, gate, loop=loop, forwarding=forwarding), listener, identity, on_start).run()

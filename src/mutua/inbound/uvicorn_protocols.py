@@ -22,7 +22,9 @@ except ImportError:
 from uvicorn.server import ServerState
 
 from mutua.inbound.accepting import connection_of
-from mutua.inbound.connection import CONNECTION
+from mutua.inbound.connection import CONNECTION, HANG_UP
+from mutua.inbound.patience import Patience
+from mutua.inbound.plain import plain_connection_of
 
 if TYPE_CHECKING:
     from mutua.inbound.uvicorn import DoorConfig
@@ -34,22 +36,98 @@ ALPN = (HTTP1,) if ZttpH2Protocol is None else (HTTP2, HTTP1)
 """What this door offers in a handshake."""
 
 
-class DoorProtocol(HttpToolsProtocol):
-    """HTTP/1.1, and the way into a WebSocket."""
+class UntrailedProtocol(HttpToolsProtocol):
+    """uvicorn's, which takes the fields of a trailer (RFC 9110 section 6.5) for headers: here they are left out.
+
+    A proxy takes its client's forgeries out of the headers, and may pass a trailer on as it is.
+    """
+
+    _is_in_head = True
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        super().on_headers_complete()
+
+
+class PatientProtocol(Patience, UntrailedProtocol):
+    """HTTP/1.1, and the way into a WebSocket, for peers that ask for something before long."""
+
+    _upgraded = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.expect(a_request=True)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Before the first request uvicorn has no cycle, whatever it declares.
+        answered: bool = self.cycle is None or self.cycle.response_complete
+        self.expect(a_request=answered and not self._upgraded)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._upgraded = True
+        super().handle_websocket_upgrade()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.expect(a_request=False)
+        super().connection_lost(exc)
+
+
+class DoorProtocol(PatientProtocol):
+    """The same over TLS."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.app_state = _introduced(self.app_state, transport, self.config)
         super().connection_made(transport)
 
 
+class PlainProtocol(PatientProtocol):
+    """The same without TLS, for a proxy; whoever is there is asked of the socket."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.app_state = {**self.app_state, CONNECTION: plain_connection_of(transport)}
+        super().connection_made(transport)
+
+
 if ZttpH2Protocol is not None:
 
-    class DoorHttp2Protocol(ZttpH2Protocol):
+    class DoorHttp2Protocol(Patience, ZttpH2Protocol):
         """HTTP/2."""
 
+        _ends = False
+
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            self.app_state = _introduced(self.app_state, transport, self.config)
+            self.app_state = {**_introduced(self.app_state, transport, self.config), HANG_UP: self.hang_up}
             super().connection_made(transport)
+            self.expect(a_request=True)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.expect(a_request=not self.cycles)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.expect(a_request=False)
+            super().connection_lost(exc)
+
+        def give_up(self) -> None:
+            self._close_connection()
+
+        def hang_up(self) -> None:
+            """End the connection with GOAWAY (RFC 9113 section 6.8) when nothing is under way on it any more."""
+            self._ends = True
+
+        def on_stream_closed(self) -> None:
+            super().on_stream_closed()
+            if self._ends and not self.cycles:
+                self._close_connection()
 
         def handle_request(self, event: Any) -> None:
             if not (event.path.isascii() and event.method.isascii()):

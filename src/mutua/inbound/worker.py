@@ -39,7 +39,7 @@ class Orders:
     Attributes:
         app: ``module:attribute``.
         home: the folder.
-        identity: the path of the server's identity.
+        identity: the path of the server's identity; ``None`` behind a proxy that has ended TLS.
         server: ``uvicorn`` or ``hypercorn``.
         loop: ``auto``, ``asyncio`` or ``uvloop``.
         access_log: whether admitted requests have a line.
@@ -48,7 +48,7 @@ class Orders:
 
     app: str
     home: str
-    identity: str
+    identity: str | None
     server: str
     loop: str
     access_log: bool
@@ -122,7 +122,7 @@ def work(orders: Orders, channel: Channel) -> None:
             app,
             home,
             gate,
-            Path(orders.identity),
+            None if orders.identity is None else Path(orders.identity),
             listener,
             loop=orders.loop,
             on_start=lambda port: channel.tell(SERVES, port=port),

@@ -8,14 +8,23 @@ from http import HTTPStatus
 from threading import Lock
 from typing import Any
 
-from mutua.errors import UnknownClient
-from mutua.gate.decision import Refusal, Request
+from mutua.gate.decision import Anyone, Refusal, Request
 from mutua.home.home import Home
 from mutua.inbound.access_log import access, count_admitted, log_request
-from mutua.inbound.connection import Connection
+from mutua.inbound.connection import ANYONE, HANG_UP, Connection, known_or_raise
+from mutua.inbound.forwarding import Forwarding
 from mutua.inbound.live_gate import LiveGate
 from mutua.inbound.problems import problem
-from mutua.inbound.wsgi_environ import HANG_UP, KNOWN_CLIENT, Environ, clean, connection_of, introduce, request_of
+from mutua.inbound.wsgi_environ import (
+    KNOWN_CLIENT,
+    Environ,
+    clean,
+    connection_of,
+    introduce,
+    lines_of,
+    names_in,
+    request_of,
+)
 from mutua.registry.clients import KnownClient
 
 StartResponse = Callable[..., Any]
@@ -36,6 +45,8 @@ class KnownClients:
         server_verifies: the server itself ends TLS, verifies clients with the home's ``ca.pem``, and says so in
             ``SSL_CLIENT_VERIFY`` and ``SSL_CLIENT_CERT``, as Apache's mod_wsgi does. Without this nobody's word is
             taken for it: whoever can reach a FastCGI, SCGI or uwsgi socket can say anything.
+        forwarding: what a proxy in front may say; with a home its settings do. Nothing is read under servers other
+            than gunicorn: they do not tell header lines as they came, and a proxy's requests are refused.
     """
 
     def __init__(
@@ -45,12 +56,14 @@ class KnownClients:
         *,
         gate: LiveGate | None = None,
         server_verifies: bool = False,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self.app = app
         self._home = home
         self._gate = gate
         self._starting = Lock()
         self._server_verifies = server_verifies
+        self._forwarding = forwarding
 
     @property
     def gate(self) -> LiveGate:
@@ -58,22 +71,30 @@ class KnownClients:
         with self._starting:
             if self._gate is None:
                 if isinstance(self._home, Home):
-                    self._gate = LiveGate(self._home)
+                    self._start(self._home)
                 else:
                     with Home.open(self._home) as home:
-                        self._gate = LiveGate(home)
+                        self._start(home)
+            assert self._gate is not None
             return self._gate
+
+    def _start(self, home: Home) -> None:
+        if home.settings.forwarded is not None:
+            self._forwarding = Forwarding(home.settings.forwarded)
+        self._gate = LiveGate(home)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
         gate = self._gate or self.gate
-        connection = connection_of(environ, gate.trust, server_verifies=self._server_verifies)
+        own = connection_of(environ, gate.trust, server_verifies=self._server_verifies)
         hang_up = environ.get(HANG_UP)
-        clean(environ)
+        connection, refusal = self._forwarded(own, environ, start_response, gate)
+        clean(environ, self._forwarding)
         request = request_of(environ)
-        decision = gate.decide(connection.peer, request)
+        decision = refusal or connection.refusal or gate.decide(connection.peer, request)
         if isinstance(decision, Refusal):
-            if hang_up is not None:
+            # A proxy's connection carries the requests of others too.
+            if hang_up is not None and connection is own and decision.is_of_client:
                 hang_up()
             return _refused(decision, connection, request, started, start_response)
         introduce(environ, connection, decision)
@@ -81,6 +102,19 @@ class KnownClients:
             count_admitted()
             return self.app(environ, start_response)
         return _Answer(decision, connection, request, started).of(self.app, environ, start_response)
+
+    def _forwarded(
+        self, connection: Connection, environ: Environ, start_response: StartResponse, gate: LiveGate
+    ) -> tuple[Connection, Refusal | None]:
+        """The connection as it is for the client behind a proxy, and why nobody is taken for one."""
+        if self._forwarding is None:
+            return connection, None
+        lines = lines_of(start_response)
+        if lines is None:
+            found = self._forwarding.read_unseen(connection, names_in(environ), gate)
+        else:
+            found = self._forwarding.read(connection, lines, gate)
+        return (connection, found) if isinstance(found, Refusal) else (found, None)
 
 
 def _refused(
@@ -98,7 +132,7 @@ def _refused(
 class _Answer:
     """The application's answer, whose line is written when the server has done with it."""
 
-    def __init__(self, known: KnownClient, connection: Connection, request: Request, started: float) -> None:
+    def __init__(self, known: KnownClient | Anyone, connection: Connection, request: Request, started: float) -> None:
         self._known, self._connection, self._request, self._started = known, connection, request, started
         self._status = 500
         self._body: Iterable[bytes] = ()
@@ -146,12 +180,9 @@ def known_client(environ: Any) -> KnownClient:
         environ: a WSGI environ, or a request that has one: Flask's, Django's, werkzeug's.
 
     Raises:
-        UnknownClient: the request did not come through the gate, so nobody knows.
+        UnknownClient: what was asked for is public, and no certificate was shown; or the request did not come
+            through the gate, so nobody knows.
     """
-    found = environ if isinstance(environ, Mapping) else getattr(environ, "environ", {})
-    client = found.get(KNOWN_CLIENT) if isinstance(found, Mapping) else None
-    if not isinstance(client, KnownClient):
-        raise UnknownClient(
-            "this request did not come through the gate", hint="wrap the application: KnownClients(app)"
-        )
-    return client
+    given = environ if isinstance(environ, Mapping) else getattr(environ, "environ", {})
+    found = given if isinstance(given, Mapping) else {}
+    return known_or_raise(found.get(KNOWN_CLIENT), found.get(ANYONE))

@@ -6,17 +6,21 @@ of a header come out the same, so whatever looks like a certificate or an identi
 
 import hashlib
 import re
+import socket
 import ssl
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from cryptography.x509 import Certificate
 
 from mutua.errors import MutuaError, UnreadableCertificate
-from mutua.gate.decision import Request
+from mutua.gate.decision import Anyone, Request
 from mutua.inbound.accepting import address_of
-from mutua.inbound.connection import CONNECTION, Connection
+from mutua.inbound.connection import ANYONE, CONNECTION, UNTOLD, UNVERIFIED, Connection
+from mutua.inbound.forwarding import Forwarding
+from mutua.inbound.plain import plain_connection
 from mutua.pki.certificates import read_certificate, write_der
 from mutua.pki.dn import DistinguishedName
 from mutua.pki.foreign import MALFORMED, parsing
@@ -29,10 +33,10 @@ Environ = MutableMapping[str, Any]
 KNOWN_CLIENT = "mutua.known_client"
 """The key in the environ under which the application finds the known client."""
 
-HANG_UP = "mutua.hang_up"
-"""The key under which a door of ours hands over what ends the connection after this answer."""
-
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
+
+_REQUEST_OF_GUNICORN = "gunicorn.http.message"
+"""The module of the class whose ``headers`` are the lines as they came; those of HTTP/2 and uwsgi are not."""
 
 _FORGEABLE = (
     "SSL_CLIENT_",
@@ -99,13 +103,39 @@ def connection_of(environ: Environ, trust: Trust, *, server_verifies: bool) -> C
     address = remote_of(environ)
     try:
         for key in _SOCKETS:
-            if isinstance(tls := environ.get(key), ssl.SSLSocket):
-                return Connection(PeerCertificate.of_connection(tls, trust), address_of(tls.getpeername()))
-        if server_verifies and environ.get("SSL_CLIENT_VERIFY") == "SUCCESS":
+            found = environ.get(key)
+            if isinstance(found, ssl.SSLSocket):
+                return Connection(PeerCertificate.of_connection(found, trust), address_of(found.getpeername()))
+            if isinstance(found, socket.socket):
+                return replace(plain_connection(found.family, found.getpeername()), refusal=UNTOLD)
+        verified = environ.get("SSL_CLIENT_VERIFY") if server_verifies else None
+        if verified == "SUCCESS":
             return Connection(_peer(environ.get("SSL_CLIENT_CERT", ""), trust), address)
     except (MutuaError, OSError, ValueError):
-        pass  # a certificate that cannot be read, or a socket that is gone: as if none had been shown
-    return Connection(None, address)
+        return Connection(None, address, refusal=UNVERIFIED)  # it cannot be read, or the socket is gone
+    if verified == "NONE" and not environ.get("SSL_CLIENT_CERT"):
+        return Connection(None, address)
+    return Connection(None, address, refusal=UNVERIFIED if verified else UNTOLD)
+
+
+def lines_of(start_response: Any) -> list[tuple[bytes, bytes]] | None:
+    """The header lines of a request as they came; ``None`` where the server does not tell.
+
+    The environ joins doubled lines with a comma, and has one name for ``Client-Cert`` and ``Client_Cert`` (RFC 3875
+    section 4.1.18): what a proxy has written cannot be told in it from what its client has.
+
+    Args:
+        start_response: the server's; that of gunicorn knows the request.
+    """
+    request: Any = getattr(getattr(start_response, "__self__", None), "req", None)
+    if type(request).__module__ != _REQUEST_OF_GUNICORN:
+        return None
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
+
+
+def names_in(environ: Environ) -> list[str]:
+    """What the environ calls the headers of the request, without ``HTTP_``."""
+    return [key[5:] for key in environ if key.startswith("HTTP_")]
 
 
 def _peer(pem: str, trust: Trust) -> PeerCertificate:
@@ -119,15 +149,23 @@ def remote_of(environ: Mapping[str, Any]) -> str:
     return address_of((host, port)) if port else str(host)
 
 
-def clean(environ: Environ) -> None:
-    """Take out whatever could pass for the identity of a client."""
+def clean(environ: Environ, forwarding: Forwarding | None = None) -> None:
+    """Take out whatever could pass for the identity of a client.
+
+    Args:
+        environ: of the request.
+        forwarding: knows what else a proxy calls its headers.
+    """
     for key in [key for key in environ if key.startswith(_FORGEABLE)]:
         del environ[key]
+    if forwarding is not None:
+        for name in filter(forwarding.watches, names_in(environ)):
+            del environ[f"HTTP_{name}"]
 
 
-def introduce(environ: Environ, connection: Connection, known: KnownClient) -> None:
+def introduce(environ: Environ, connection: Connection, decision: KnownClient | Anyone) -> None:
     """Tell the application who is calling: as a ``KnownClient``, and in the variables of Apache and nginx."""
-    environ[KNOWN_CLIENT] = known
+    environ[KNOWN_CLIENT if isinstance(decision, KnownClient) else ANYONE] = decision
     if connection.peer is not None:
         environ.update(_variables(connection.peer.chain))
 

@@ -40,6 +40,10 @@ class Behind:
             continue
         return str(line["reason"])
 
+    def next_line(self, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
+        """The next line on stdout, waited for; ``queue.Empty`` where none comes."""
+        return self._lines.get(timeout=seconds)
+
     def ask(self, lines: Iterable[tuple[str, bytes | str]] = (), path: str = "/status") -> tuple[int, dict[str, Any]]:
         """One request of exactly these header lines; the status and what the application was told."""
         return ask(self.connect(), lines, path)

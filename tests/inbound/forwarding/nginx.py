@@ -46,7 +46,7 @@ def nginx(program: str, folder: Path, text: str, port: int, more: str = "") -> I
     _write(folder, text, more)
     with subprocess.Popen([program, "-p", str(folder), "-c", str(folder / "nginx.conf")]) as process:
         try:
-            _wait_for(process, port)
+            wait_until_it_accepts(process, port)
             yield
         finally:
             process.terminate()
@@ -73,7 +73,7 @@ def _write(folder: Path, text: str, more: str) -> None:
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, more=more, user=user))
 
 
-def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
+def wait_until_it_accepts(process: "subprocess.Popen[bytes]", port: int) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, "nginx has ended"

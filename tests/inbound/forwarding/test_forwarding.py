@@ -104,7 +104,7 @@ def test_no_certificate_is_nobody_and_never_the_proxy(
     door, way = Door(gate, settings(case, by)), trusted_ways(home)[by]
     for none in CASES[case].none:
         headers: list[Line] = [(name, each) for name, values in none.items() for each in values]
-        assert door.ask(way, headers) == 403
+        assert door.ask(way, headers) == 401
     assert set(refused()) == {"no_certificate"}
     assert door.scopes == []
 
@@ -255,7 +255,7 @@ def test_another_dialects_headers_are_taken_away_and_not_read(home: Home, gate: 
     assert door.ask(UNIX, [*forged, *lines("rfc9440", home.identities.load("woovi"))]) == 200
     assert door.scopes[0]["state"]["known_client"].name == "woovi"
     assert door.scopes[0]["headers"] == []
-    assert door.ask(UNIX, forged) == 403
+    assert door.ask(UNIX, forged) == 401
 
 
 def test_without_the_setting_such_headers_are_only_headers(home: Home, gate: LiveGate) -> None:
@@ -263,7 +263,7 @@ def test_without_the_setting_such_headers_are_only_headers(home: Home, gate: Liv
     door = Door(gate, settings())
     door._app = KnownClients(door._reached, gate=gate)
     headers = lines("nginx", home.authority.issue_client("edge"))
-    assert door.ask(UNIX, headers) == 403
+    assert door.ask(UNIX, headers) == 401
     assert door.ask(from_client(peer_of(home, "woovi")), headers) == 200
     seen = [scope["state"]["known_client"].name for scope in door.scopes]
     assert seen == ["woovi"]

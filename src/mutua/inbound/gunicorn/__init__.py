@@ -7,6 +7,6 @@ except ImportError as error:
 
     raise MissingExtra("gunicorn is not installed", hint="pip install 'mutua[gunicorn]'") from error
 
-from mutua.inbound.gunicorn.serving import WORKERS, serve
+from mutua.inbound.gunicorn.serving import WORKERS, serve, serve_on
 
-__all__ = ["WORKERS", "serve"]
+__all__ = ["WORKERS", "serve", "serve_on"]

@@ -19,7 +19,7 @@ class EndedTls:
     """Stands where gunicorn looks for a TLS context: lets through what has been ended here, and nothing else."""
 
     def wrap_socket(self, client: Any, **_: Any) -> DoorSocket:
-        """The same socket.
+        """The same socket; without TLS gunicorn does not ask.
 
         Raises:
             SSLError: its handshake is not over.
@@ -61,6 +61,7 @@ class DoorApplication(Application):  # type: ignore[misc]
         cfg: DoorSettings | None = self.cfg
         try:
             self.cfg = DoorSettings(self.usage, prog=self.prog)
+            self.cfg.ends_tls, self.cfg.forwards = self.plan.identity is not None, self.plan.forwards
             self.load_config()
             self.cfg.lay_down(ssl_context=_ended_tls, **self._given)
             self.cfg.validate()

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
-from gunicorn.sock import TCP6Socket, TCPSocket  # type: ignore[import-untyped]
+from gunicorn.sock import TCP6Socket, TCPSocket, UnixSocket  # type: ignore[import-untyped]
 
 from mutua.errors import MutuaError
 from mutua.inbound.gunicorn.application import DoorApplication
-from mutua.inbound.gunicorn.ending import leave
+from mutua.inbound.gunicorn.ending import leave, signals_kept
 from mutua.inbound.gunicorn.upkeep import UpkeepProcess
 
 BOOT_POLL_SECONDS = 0.05
 """How often the arbiter asks whether the first worker is ready; once one is, it looks every second as gunicorn does."""
+
+
+_KINDS = {socket.AF_INET: TCPSocket, socket.AF_INET6: TCP6Socket, socket.AF_UNIX: UnixSocket}
 
 
 class DoorArbiter(Arbiter):  # type: ignore[misc]
@@ -26,7 +29,7 @@ class DoorArbiter(Arbiter):  # type: ignore[misc]
         app: what they serve.
         listener: a bound socket, which is the arbiter's from now on.
         upkeep: kept alive next to the workers.
-        on_start: called with the port once a worker is ready.
+        on_start: called with the port, 0 of a Unix socket, once a worker is ready.
 
     Attributes:
         failure: why the first worker could not start, in its own words.
@@ -40,10 +43,13 @@ class DoorArbiter(Arbiter):  # type: ignore[misc]
         on_start: Callable[[int], object] | None,
     ) -> None:
         super().__init__(app)
-        self._port: int = listener.getsockname()[1]
-        address, kind = listener.getsockname()[:2], TCP6Socket if listener.family == socket.AF_INET6 else TCPSocket
+        name = listener.getsockname()
+        kind = _KINDS[listener.family]
+        self._port: int = 0 if kind is UnixSocket else name[1]
+        # As gunicorn says of a socket that systemd has made: whoever has made this one takes its file away.
+        self.systemd = True
         # With listeners of its own gunicorn looks for none in the environment (LISTEN_FDS, GUNICORN_FD).
-        self.LISTENERS = [kind(address, self.cfg, self.log, fd=listener.detach())]
+        self.LISTENERS = [kind(name, self.cfg, self.log, fd=listener.detach())]
         self._upkeep = upkeep
         self._on_start = on_start
         self.failure: MutuaError | None = None
@@ -55,7 +61,8 @@ class DoorArbiter(Arbiter):  # type: ignore[misc]
     def spawn_worker(self) -> Any:
         arbiter = os.getpid()
         try:
-            return super().spawn_worker()
+            with signals_kept():
+                return super().spawn_worker()
         except BaseException as ended:
             if os.getpid() == arbiter:
                 raise

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import socket
 from contextlib import closing, suppress
 from typing import Any
 
@@ -15,6 +17,8 @@ from mutua.inbound.asgi import KnownClients
 from mutua.inbound.connection import CONNECTION
 from mutua.inbound.gunicorn.denial import Denying
 from mutua.inbound.gunicorn.door import DoorWorker
+from mutua.inbound.gunicorn.ending import heed
+from mutua.inbound.plain import PlainAcceptor, plain_connection_of
 
 TICK_SECONDS = 1.0
 """How often the worker shows the arbiter that it lives."""
@@ -27,7 +31,9 @@ class DoorProtocol(ASGIProtocol):  # type: ignore[misc]
     """gunicorn's protocol, with the verified peer certificate in the state of every scope."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        self._connection = connection_of(transport, self.worker.door.gate.trust)
+        door = self.worker.door
+        ends_tls = door.identity is not None
+        self._connection = connection_of(transport, door.gate.trust) if ends_tls else plain_connection_of(transport)
         self.worker.protocols.add(self)
         super().connection_made(transport)
 
@@ -67,7 +73,7 @@ class AsgiDoor(DoorWorker, ASGIWorker):  # type: ignore[misc]
         """Nothing to say: gunicorn warns of threads, which only its other workers have."""
 
     def guard(self) -> None:
-        self.asgi = KnownClients(self.application, gate=self.door.gate)
+        self.asgi = KnownClients(self.application, gate=self.door.gate, forwarding=self.door.forwarding)
 
     def handle_exit_signal(self) -> None:
         super().handle_exit_signal()
@@ -78,8 +84,10 @@ class AsgiDoor(DoorWorker, ASGIWorker):  # type: ignore[misc]
         self._ending.set()
 
     def init_signals(self) -> None:
-        self._ending = asyncio.Event()
-        super().init_signals()
+        # uvloop forgets a signal that comes before it runs: until then they do what they do to any process.
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGUSR1 else signal.SIG_DFL)
+        heed()
 
     def run(self) -> None:
         with closing(self.door):
@@ -87,8 +95,10 @@ class AsgiDoor(DoorWorker, ASGIWorker):  # type: ignore[misc]
 
     async def _serve(self) -> None:
         self.protocols: set[DoorProtocol] = set()
+        self._ending = asyncio.Event()
+        super().init_signals()
         await self._start_lifespan()
-        acceptor = Acceptor(self.sockets[0].sock, self.door.identity, lambda: DoorProtocol(self))
+        acceptor = self._acceptor(self.sockets[0].sock)
         acceptor.start()
         self.ready()
         try:
@@ -101,6 +111,14 @@ class AsgiDoor(DoorWorker, ASGIWorker):  # type: ignore[misc]
         goodbyes = [self.loop.create_task(protocol.say_goodbye()) for protocol in self.protocols]
         await self._shutdown()
         await asyncio.gather(*goodbyes)
+
+    def _acceptor(self, listener: socket.socket) -> Acceptor:
+        def protocol() -> DoorProtocol:
+            return DoorProtocol(self)
+
+        if self.door.identity is None:
+            return PlainAcceptor(listener, protocol)
+        return Acceptor(listener, self.door.identity, protocol)
 
     async def _start_lifespan(self) -> None:
         lifespan = LifespanManager(self.asgi, self.log, self.state)

@@ -14,8 +14,8 @@ from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-
 from gunicorn.workers.sync import SyncWorker  # type: ignore[import-untyped]
 
 from mutua.inbound.accepting import MAX_HANDSHAKES
+from mutua.inbound.gunicorn.arrivals import Arrivals
 from mutua.inbound.gunicorn.door import DoorWorker, GuardedWsgi
-from mutua.inbound.gunicorn.handshakes import Handshakes
 
 TICK_SECONDS = 1.0
 """How often a worker shows the arbiter that it lives, and looks for peers that say nothing."""
@@ -27,7 +27,7 @@ class SyncDoor(DoorWorker, SyncWorker):  # type: ignore[misc]
     """One request at a time; handshakes go on next to it whenever it is idle."""
 
     def guard(self) -> None:
-        self.wsgi = GuardedWsgi(self.application, self.door.gate)
+        self.wsgi = GuardedWsgi(self.application, self.door)
 
     def init_signals(self) -> None:
         super().init_signals()
@@ -40,43 +40,43 @@ class SyncDoor(DoorWorker, SyncWorker):  # type: ignore[misc]
         _close(self.sockets)
 
     def run(self) -> None:
-        handshakes = Handshakes(self.door.identity, lambda: self.door.gate.trust)
-        with closing(self.door), closing(handshakes), selectors.DefaultSelector() as selector:
+        arrivals = self.door.arrivals()
+        with closing(self.door), closing(arrivals), selectors.DefaultSelector() as selector:
             for listener in self.sockets:
                 listener.settimeout(0)
                 selector.register(listener, selectors.EVENT_READ)
-            selector.register(handshakes, selectors.EVENT_READ)
+            selector.register(arrivals, selectors.EVENT_READ)
             selector.register(self.PIPE[0], selectors.EVENT_READ)
             _freeze()
             self.ready()
             while self.alive and self.is_parent_alive():
                 self.notify()
                 waiting = [key.fileobj for key, _ in selector.select(TICK_SECONDS)]
-                self._accept_from(waiting, handshakes)
-                for tls in handshakes.progress():
+                self._accept_from(waiting, arrivals)
+                for tls in arrivals.progress():
                     self.notify()
                     self.handle(tls, tls, tls.peername)  # gunicorn asks the first for the server's address
 
-    def _accept_from(self, waiting: list[Any], handshakes: Handshakes) -> None:
+    def _accept_from(self, waiting: list[Any], arrivals: Arrivals) -> None:
         if self.PIPE[0] in waiting:
             os.read(self.PIPE[0], 4096)
-        if len(handshakes) >= MAX_HANDSHAKES or not self.alive:
+        if len(arrivals) >= MAX_HANDSHAKES or not self.alive:
             return
         for listener in self.sockets:
             if listener in waiting and (accepted := _accepted(listener)):
-                handshakes.begin(*accepted)
+                arrivals.begin(*accepted)
 
 
 class ThreadDoor(DoorWorker, ThreadWorker):  # type: ignore[misc]
     """Requests in threads; handshakes all in the thread that accepts."""
 
     def guard(self) -> None:
-        self.wsgi = GuardedWsgi(self.application, self.door.gate)
+        self.wsgi = GuardedWsgi(self.application, self.door)
 
     def run(self) -> None:
-        self.handshakes = Handshakes(self.door.identity, lambda: self.door.gate.trust)
-        with closing(self.door), closing(self.handshakes):
-            self.poller.register(self.handshakes, selectors.EVENT_READ, self.go_on)
+        self.arrivals = self.door.arrivals()
+        with closing(self.door), closing(self.arrivals):
+            self.poller.register(self.arrivals, selectors.EVENT_READ, self.go_on)
             _freeze()
             self.ready()
             super().run()
@@ -84,15 +84,15 @@ class ThreadDoor(DoorWorker, ThreadWorker):  # type: ignore[misc]
     def accept(self, listener: Any) -> None:
         """A connection waits."""
         if accepted := _accepted(listener):
-            before = len(self.handshakes)
-            self.handshakes.begin(*accepted)
-            self.nr_conns += len(self.handshakes) - before
+            before = len(self.arrivals)
+            self.arrivals.begin(*accepted)
+            self.nr_conns += len(self.arrivals) - before
 
     def go_on(self, _: object = None) -> None:
         """Handshakes have something to do; connections with a request go to the threads."""
-        before = len(self.handshakes)
-        ready = self.handshakes.progress()
-        self.nr_conns -= before - len(self.handshakes) - len(ready)
+        before = len(self.arrivals)
+        ready = self.arrivals.progress()
+        self.nr_conns -= before - len(self.arrivals) - len(ready)
         for tls in ready:
             connection = TConn(self.cfg, tls, tls.peername, tls.getsockname())
             connection.data_ready = True
@@ -107,8 +107,8 @@ class ThreadDoor(DoorWorker, ThreadWorker):  # type: ignore[misc]
         super().set_accept_enabled(enabled)
         if not self.alive:
             # Whoever has not asked for anything yet does not hold up the end.
-            self.nr_conns -= len(self.handshakes)
-            self.handshakes.drop_all()
+            self.nr_conns -= len(self.arrivals)
+            self.arrivals.drop_all()
             _close(self.sockets)
 
 

@@ -3,8 +3,31 @@
 import atexit
 import logging
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
+
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Keep the signals that end a process until the block is over; one that is forked in it gets them by ``heed``.
+
+    The arbiter's handlers are there in the forked process too, and would swallow what ends it before its own are.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def heed() -> None:
+    """Take the signals that were kept, and whatever comes; for a forked process, once its handlers are in place."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def leave(code: object) -> NoReturn:

@@ -18,6 +18,7 @@ from mutua.errors import MutuaError
 from mutua.inbound.accepting import HANDSHAKE_SECONDS, LINGER_SECONDS, address_of
 from mutua.inbound.access_log import log_handshake
 from mutua.inbound.connection import Connection
+from mutua.inbound.gunicorn.arrivals import FIRST_REQUEST_SECONDS, Arrivals, Guest
 from mutua.inbound.live_identity import LiveIdentity
 from mutua.inbound.seen.record import RECORD
 from mutua.pki.thumbprints import x5t_s256
@@ -25,9 +26,6 @@ from mutua.reasons import Reason
 from mutua.tls.handshake import HandshakeFailure, classify, shown_leaf
 from mutua.tls.peer import PeerCertificate
 from mutua.tls.trust import Trust
-
-FIRST_REQUEST_SECONDS = 10
-"""A client whose first request has not begun by then is dropped; Apache's mod_reqtimeout allows 20 for all headers."""
 
 MAX_DRAINED_BYTES = 64 * 1024
 """What a refused client may still send before its connection is closed; gunicorn drains as much."""
@@ -94,22 +92,7 @@ def _remember_certificate(
         connection._shown = shown_leaf(data, tls13=version == _TLS13)  # noqa: SLF001
 
 
-class _Guest:
-    """A connection that is not the worker's yet."""
-
-    def __init__(self, tls: DoorSocket) -> None:
-        self.tls = tls
-        self.began = time.monotonic()
-        self.deadline = self.began + HANDSHAKE_SECONDS
-        self.drained = 0
-        self.lingers = False
-
-    @property
-    def address(self) -> str:
-        return address_of(self.tls.peername)
-
-
-class Handshakes:
+class Handshakes(Arrivals):
     """The handshakes of one worker; for one thread.
 
     Args:
@@ -118,18 +101,9 @@ class Handshakes:
     """
 
     def __init__(self, identity: LiveIdentity, trust: Callable[[], Trust]) -> None:
+        super().__init__()
         self._identity = identity
         self._trust = trust
-        self._selector = selectors.EpollSelector()
-        self._guests: dict[DoorSocket, _Guest] = {}
-
-    def __len__(self) -> int:
-        """How many connections it holds."""
-        return len(self._guests)
-
-    def fileno(self) -> int:
-        """Readable when ``progress`` has something to do."""
-        return self._selector.fileno()
 
     def begin(self, client: socket.socket, peername: Any) -> None:
         """Take an accepted socket."""
@@ -139,87 +113,57 @@ class Handshakes:
             log.debug("no handshake with %s: %s", address_of(peername), error)
             client.close()
             return
-        self._guests[tls] = _Guest(tls)
-        self._selector.register(tls, selectors.EVENT_READ)
+        self._admit(Guest(tls, HANDSHAKE_SECONDS))
 
-    def progress(self) -> list[DoorSocket]:
-        """Go on with whoever has sent something; returns those with a request to read, which are the caller's now.
-
-        To be called when ``fileno`` is readable, and every second or so for those who say nothing.
-        """
-        ready = [key.fileobj for key, _ in self._selector.select(0) if self._step(self._guests[key.fileobj])]  # type: ignore[index]
-        now = time.monotonic()
-        for guest in [guest for guest in self._guests.values() if guest.deadline <= now]:
-            self._drop(guest, "it took too long")
-        return ready  # type: ignore[return-value]
-
-    def drop_all(self) -> None:
-        """Close the connections that are still here."""
-        for guest in list(self._guests.values()):
-            self._drop(guest, "the server ends")
-
-    def close(self) -> None:
-        """Drop them all, for good."""
-        self.drop_all()
-        self._selector.close()
-
-    def _step(self, guest: _Guest) -> bool:
-        """Whether the connection goes to the worker."""
+    def _step(self, guest: Guest) -> bool:
         if guest.lingers:
             self._drain(guest)
             return False
-        if guest.tls.connection is not None:  # and now it has said something
-            self._release(guest)
-            return True
+        if guest.socket.connection is not None:  # and now it has said something
+            return super()._step(guest)
         try:
-            guest.tls.advance()
+            guest.socket.advance()
         except ssl.SSLWantReadError:
-            self._selector.modify(guest.tls, selectors.EVENT_READ)
+            self._selector.modify(guest.socket, selectors.EVENT_READ)
         except ssl.SSLWantWriteError:
-            self._selector.modify(guest.tls, selectors.EVENT_WRITE)
+            self._selector.modify(guest.socket, selectors.EVENT_WRITE)
         except _GONE as error:
             self._drop(guest, str(error))
         except ssl.SSLError as error:
-            self._refuse(guest, guest.tls.failure(error))
+            self._refuse(guest, guest.socket.failure(error))
         except OSError as error:
             self._drop(guest, str(error))
         else:
             return self._finished(guest)
         return False
 
-    def _finished(self, guest: _Guest) -> bool:
+    def _finished(self, guest: Guest) -> bool:
         RECORD.handshakes.add(time.monotonic() - guest.began)
         try:
-            peer = PeerCertificate.of_connection(guest.tls, self._trust())
+            peer = PeerCertificate.of_connection(guest.socket, self._trust())
         except MutuaError as error:
             self._refuse(guest, HandshakeFailure(reason=Reason.MALFORMED, detail=error.message))
             return False
-        guest.tls.connection = Connection(peer, guest.address)
-        if guest.tls.pending():
-            self._release(guest)
-            return True
+        guest.socket.connection = Connection(peer, guest.address)
+        if guest.socket.pending():
+            return super()._step(guest)
         guest.deadline = time.monotonic() + FIRST_REQUEST_SECONDS
-        self._selector.modify(guest.tls, selectors.EVENT_READ)
+        self._selector.modify(guest.socket, selectors.EVENT_READ)
         return False
 
-    def _release(self, guest: _Guest) -> None:
-        self._selector.unregister(guest.tls)
-        del self._guests[guest.tls]
-        guest.tls.settimeout(None)
-
-    def _refuse(self, guest: _Guest, failure: HandshakeFailure) -> None:
+    def _refuse(self, guest: Guest, failure: HandshakeFailure) -> None:
         """OpenSSL has sent the alert; closing with unread bytes would reset the connection and lose it on its way."""
         log_handshake(failure, guest.address)
         guest.lingers, guest.deadline = True, time.monotonic() + LINGER_SECONDS
         try:
-            guest.tls.shutdown(socket.SHUT_WR)  # from here on the socket reads raw bytes
-            self._selector.modify(guest.tls, selectors.EVENT_READ)
+            guest.socket.shutdown(socket.SHUT_WR)  # from here on the socket reads raw bytes
+            self._selector.modify(guest.socket, selectors.EVENT_READ)
         except OSError as error:
             self._drop(guest, str(error))
 
-    def _drain(self, guest: _Guest) -> None:
+    def _drain(self, guest: Guest) -> None:
         try:
-            data = guest.tls.recv(16 * 1024)
+            data = guest.socket.recv(16 * 1024)
         except BlockingIOError:
             return
         except OSError:
@@ -227,9 +171,3 @@ class Handshakes:
         guest.drained += len(data)
         if not data or guest.drained > MAX_DRAINED_BYTES:
             self._drop(guest, "refused")
-
-    def _drop(self, guest: _Guest, why: str) -> None:
-        log.debug("no connection with %s: %s", guest.address, why)
-        self._selector.unregister(guest.tls)
-        del self._guests[guest.tls]
-        guest.tls.close()

@@ -71,13 +71,17 @@ class Plan:
     Attributes:
         app: ``module:attribute``, or the application itself.
         home: the folder.
-        identity: who the server is, or the path that is watched.
+        identity: who the server is, or the path that is watched; ``None`` behind a proxy that has ended TLS.
+        is_unix: whether it is served on a Unix socket.
+        forwards: whether a proxy may forward.
         words: tells the arbiter how it went.
         sightings: takes what the worker's gate has seen.
     """
 
     app: Any
     home: Path
-    identity: Identity | Path
+    identity: Identity | Path | None
+    is_unix: bool = False
+    forwards: bool = False
     words: Words = field(default_factory=Words)
     sightings: "socket.socket"

@@ -9,6 +9,7 @@ nobody for a certificate, ``forwarded_allow_ips`` lets headers move the path, an
 from gunicorn.config import Config, make_settings  # type: ignore[import-untyped]
 
 from mutua.errors import InvalidSettings
+from mutua.inbound.forwarded.fields import MAX_FIELD_BYTES
 
 TUNABLE = frozenset(
     {
@@ -32,7 +33,7 @@ TUNABLE = frozenset(
 """What may be set as one likes."""
 
 _TLS = "mutua ends TLS itself, with --identity and the CAs of the home"
-_FORWARDED = "who forwards is known from the socket alone; see docs/wsgi.md"
+_FORWARDED = "who forwards is known from the socket alone, and [forwarded] in mutua.toml; see docs/proxies.md"
 _OURS = "give it to mutua serve"
 
 _REMEDIES = {
@@ -51,12 +52,20 @@ KEEPALIVE_SECONDS = 5
 
 
 class DoorSettings(Config):  # type: ignore[misc]
-    """gunicorn's settings for a door."""
+    """gunicorn's settings for a door.
+
+    Attributes:
+        ends_tls: whether the door does.
+        forwards: whether a proxy may forward, whose headers are longer than others.
+    """
+
+    ends_tls = True
+    forwards = False
 
     @property
     def is_ssl(self) -> bool:
-        """Always, though gunicorn is given no certificate: TLS has ended before it sees a connection."""
-        return True
+        """Though gunicorn is given no certificate: TLS has ended before it sees a connection."""
+        return self.ends_tls
 
     def lay_down(self, **given: object) -> None:
         """Refuse what must not be set, and set what the door needs.
@@ -75,6 +84,8 @@ class DoorSettings(Config):  # type: ignore[misc]
                 hint=f"take out {refused[0]}: {_REMEDIES.get(refused[0], 'it may let somebody in past the gate')}",
             )
         chosen = {"threads": THREADS, "keepalive": KEEPALIVE_SECONDS, "loglevel": "warning"}
+        if self.forwards:
+            chosen["limit_request_field_size"] = MAX_FIELD_BYTES
         for name in chosen.keys() - set_by_user:
             self.set(name, chosen[name])
         # From the environment they come as defaults (FORWARDED_ALLOW_IPS), which nobody has set.

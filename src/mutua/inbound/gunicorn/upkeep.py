@@ -8,19 +8,19 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NoReturn
 
 from mutua.errors import MutuaError
 from mutua.home.upkeep import Upkeep
 from mutua.home.watching import Watcher
-from mutua.inbound.gunicorn.ending import leave
+from mutua.inbound.gunicorn.ending import heed, leave, signals_kept
+from mutua.inbound.listening import ended_by_sigterm
 
 TELL_SECONDS = 1.0
 """How often a worker passes on what its gate has seen; written down it is every ten seconds."""
@@ -29,7 +29,7 @@ PAUSE_SECONDS = 5.0
 """Between two tries to start, where the store is away."""
 
 MAX_NAMES = 500
-"""Sightings in one datagram: 45 KiB, of the 200 that Linux lets through."""
+"""Sightings in one datagram: 75 KiB, of the 200 that Linux lets through."""
 
 log = logging.getLogger("mutua.upkeep")
 
@@ -92,20 +92,28 @@ class UpkeepProcess:
             return
         self._begun = time.monotonic()
         arbiter = os.getpid()
-        self._pid = os.fork()
-        if self._pid == 0:
-            code = 1
-            try:
+        with signals_kept():
+            self._pid = os.fork()
+            if self._pid == 0:
+                self._become_it(arbiter, listeners)
+
+    def _become_it(self, arbiter: int, listeners: Iterable[Any]) -> NoReturn:
+        code = 1
+        try:
+            with ended_by_sigterm():
+                heed()
                 for listener in listeners:
                     listener.close()
                 _Upkeeper(self._home, self._ours, arbiter).run()
-                code = 0
-            except MutuaError as error:
-                log.warning("upkeep cannot start: %s", error.message)
-            except BaseException:
-                log.exception("upkeep has failed")
-            finally:
-                leave(code)
+            code = 0
+        except SystemExit:
+            code = 0
+        except MutuaError as error:
+            log.warning("upkeep cannot start: %s", error.message)
+        except BaseException:
+            log.exception("upkeep has failed")
+        finally:
+            leave(code)
 
     def stop(self) -> None:
         """End it, when it has written down what it was told."""
@@ -139,7 +147,6 @@ class _Upkeeper:
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
             signal.signal(number, signal.SIG_IGN)  # meant for the arbiter, which ends this one
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         self._upkeep = Upkeep(home, self._take)
 
     def run(self) -> None:

@@ -1,7 +1,5 @@
 """uvicorn's worker for ASGI applications. It never looks at gunicorn's ``ssl_context``, so TLS is all ours here too."""
 
-import signal
-import sys
 from contextlib import closing
 
 try:
@@ -12,6 +10,7 @@ except ImportError as error:
     raise MissingExtra("uvicorn's worker is not installed", hint="pip install 'mutua[gunicorn,serve]'") from error
 
 from mutua.inbound.gunicorn.door import DoorWorker
+from mutua.inbound.listening import ended_by_sigterm
 from mutua.inbound.uvicorn import ALPN, Door, DoorConfig
 
 
@@ -25,20 +24,17 @@ class UvicornDoor(DoorWorker, UvicornWorker):  # type: ignore[misc]
         """The uvicorn door puts the gate in front by itself."""
         self.wsgi = self.application
 
-    def init_signals(self) -> None:
-        super().init_signals()
-        # uvicorn raises the signal that has ended it once more: let that run what is left to do.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-
     def run(self) -> None:
-        with closing(self.door):
+        # uvicorn raises the signal that has ended it once more: let that run what is left to do.
+        with ended_by_sigterm(), closing(self.door):
             super().run()
 
     async def _serve(self) -> None:
-        config = DoorConfig(self.application, self.door.gate, loop=self.cfg.asgi_loop)
+        door = self.door
+        config = DoorConfig(self.application, door.gate, loop=self.cfg.asgi_loop, forwarding=door.forwarding)
         config.timeout_notify, config.callback_notify = self.timeout, self.callback_notify
         config.limit_max_requests = self.max_requests
         config.timeout_keep_alive = self.cfg.keepalive
         config.timeout_graceful_shutdown = self.cfg.graceful_timeout
         self._install_sigquit_handler()
-        await Door(config, self.sockets[0].sock, self.door.identity, lambda _: self.ready()).serve()
+        await Door(config, self.sockets[0].sock, door.identity, lambda _: self.ready()).serve()
