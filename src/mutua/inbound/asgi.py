@@ -21,6 +21,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+_HangUp = Callable[[], object]
 
 POLICY_VIOLATION = 1008
 """The WebSocket close code (RFC 6455 section 7.4.1) for a client that is refused while connected."""
@@ -80,11 +81,11 @@ class KnownClients:
             return
         started = time.perf_counter()
         method, path = scope["method"], scope["path"]
-        connection, decision, line = self._decide(scope, Request(method, path, scope.get("raw_path")))
+        connection, decision, hang_up, is_shared = self._decide(scope, Request(method, path, scope.get("raw_path")))
         if isinstance(decision, Refusal):
             status, headers, body = problem(decision.reason)
             log_request(decision, connection, method=method, path=path, status=status, started=started)
-            headers += line.ending(decision)
+            headers += _Line(scope, hang_up, is_shared=is_shared).ending(decision)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
             return
@@ -106,18 +107,19 @@ class KnownClients:
         finally:
             log_request(decision, connection, method=method, path=path, status=status, started=started)
 
-    def _decide(self, scope: Scope, request: Request) -> tuple[Connection, Decision, "_Line"]:
+    def _decide(self, scope: Scope, request: Request) -> tuple[Connection, Decision, "_HangUp | None", bool]:
+        """What is decided, and what ends the connection; and whether other clients' requests come over it."""
         gate, state = self._gate or self.gate, scope.get("state", {})
         hang_up, given = state.pop(HANG_UP, None), state.pop(CONNECTION, None)
         own = connection = given if isinstance(given, Connection) else told_connection(scope)
         if self._forwarding is not None:
             forwarded = self._forwarding.read(connection, scope["headers"], gate)
             if isinstance(forwarded, Refusal):
-                return connection, forwarded, _Line(scope, None, is_shared=True)
+                return connection, forwarded, None, True
             connection = forwarded
             scope["headers"] = self._forwarding.strip(scope["headers"])
-        line = _Line(scope, hang_up, is_shared=connection is not own)
-        return connection, connection.refusal or gate.decide(connection.peer, request), line
+        decision = connection.refusal or gate.decide(connection.peer, request)
+        return connection, decision, hang_up, connection is not own
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -140,7 +142,8 @@ class KnownClients:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request("GET", scope["path"], scope.get("raw_path"))
-        connection, decision, line = self._decide(scope, request)
+        connection, decision, hang_up, is_shared = self._decide(scope, request)
+        line = _Line(scope, hang_up, is_shared=is_shared)
         if isinstance(decision, Refusal):
             status, headers, body = problem(decision.reason)
             log_request(decision, connection, method="GET", path=request.path, status=status, started=started)
@@ -165,7 +168,7 @@ class _Line:
         is_shared: whether it is a proxy's, and other clients' requests come over it.
     """
 
-    def __init__(self, scope: Scope, hang_up: Callable[[], object] | None, *, is_shared: bool) -> None:
+    def __init__(self, scope: Scope, hang_up: _HangUp | None, *, is_shared: bool) -> None:
         self._http1 = str(scope.get("http_version", "1.1")).startswith("1")
         self._hang_up = hang_up
         self._is_shared = is_shared
@@ -245,9 +248,9 @@ def known_client(request: Any) -> KnownClient:
 
 def _introduce(scope: Scope, connection: Connection, decision: KnownClient | Anyone) -> None:
     state = scope.setdefault("state", {})
-    for key in (KNOWN_CLIENT, ANYONE):
-        state.pop(key, None)
-    state[KNOWN_CLIENT if isinstance(decision, KnownClient) else ANYONE] = decision
+    it, other = (KNOWN_CLIENT, ANYONE) if isinstance(decision, KnownClient) else (ANYONE, KNOWN_CLIENT)
+    state[it] = decision
+    state.pop(other, None)
     others = scope.get("extensions")
     tls = connection.tls_extension
     scope["extensions"] = {**others, "tls": tls} if others else {"tls": tls}

@@ -10,7 +10,7 @@ from threading import Lock
 from sqlalchemy.exc import SQLAlchemyError
 
 from mutua.errors import MutuaError
-from mutua.gate.decision import Decision, Identified, Refusal, Request, identify, judge
+from mutua.gate.decision import Decision, Identified, Refusal, Request, authorize, identify, judge
 from mutua.gate.foreign import WARN_AGAIN
 from mutua.gate.snapshot import Snapshot, rules_of
 from mutua.home.foreign_crls import ForeignCrls
@@ -129,7 +129,8 @@ class LiveGate:
             peer: what was shown on the connection, verified; ``None`` where nothing was, and never for a bad one.
             request: what is asked for.
         """
-        decision = judge(self.identify(peer), request, self._public)
+        who, public = self.identify(peer), self._public
+        decision = authorize(who, request, public) if isinstance(who, Identified) else judge(who, request, public)
         for watch in self.watching:
             watch(decision, request)
         return decision

@@ -42,19 +42,9 @@ class UntrailedProtocol(HttpToolsProtocol):
     A proxy takes its client's forgeries out of the headers, and may pass a trailer on as it is.
     """
 
-    _is_in_head = True
-
-    def on_message_begin(self) -> None:
-        self._is_in_head = True
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_head:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        self._is_in_head = False
         super().on_headers_complete()
+        self.headers = self.headers.copy()  # what comes now is not for the scope, which has the other list
 
 
 class PatientProtocol(Patience, UntrailedProtocol):
