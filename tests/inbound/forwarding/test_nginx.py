@@ -125,6 +125,19 @@ def test_without_any_certificate_mutua_says_why(home: Home, start: Start) -> Non
     assert front.server.refusal() == "no_certificate"
 
 
+def test_what_is_public_passes_nginx_without_a_certificate_and_nothing_else(home: Home, start: Start) -> None:
+    settings = home.path / "mutua.toml"
+    settings.write_text('public = ["GET /open"]\n' + settings.read_text())
+    front = start()
+    status, told = front.ask(None, path="/open")
+    assert (status, told["client"]) == (200, None)
+    assert front.ask(None, forged(home), "/open")[1]["headers"] == told["headers"]
+    assert front.ask(None)[0] == 401
+    assert front.server.refusal() == "no_certificate"
+    options = ("--server-name", "localhost", "--identity", "api", "--verify", "on")
+    assert "will demand a certificate for what is public too, such as GET /open" in written(home, *options).stderr
+
+
 def test_partners_come_through_nginx(home: Home, start: Start) -> None:
     root = make_root(organization="Bank")
     ca = make_issuing_ca(root)

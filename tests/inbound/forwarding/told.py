@@ -12,10 +12,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": f"{message['type']}.complete"})
         await send({"type": "lifespan.shutdown.complete"})
         return
-    known = known_client(scope)
+    known = None if scope["path"] == "/open" else known_client(scope)
     told = {
-        "client": known.name,
-        "thumbprint": known.thumbprint,
+        "client": known and known.name,
+        "thumbprint": known and known.thumbprint,
         "headers": sorted({name.decode() for name, _ in scope["headers"]}),
         "chain": len(scope["extensions"]["tls"]["client_cert_chain"]),
         "path": scope["raw_path"].decode(),

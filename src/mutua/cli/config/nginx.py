@@ -46,8 +46,7 @@ _PATH = re.compile(r"[^\x00-\x1f\x7f\"\\$]+")
 @click.option(
     "--verify",
     type=click.Choice([each.value for each in Verify]),
-    default=Verify.ON.value,
-    show_default=True,
+    show_default="on; optional where mutua.toml has public paths",
     help="What nginx does by itself: refuse whoever has no good certificate (on); let those without any pass, to be "
     "refused with a reason (optional); leave it all to mutua (optional_no_ca).",
 )
@@ -59,7 +58,7 @@ def nginx(
     listen: str,
     upstream: str,
     proxy_identity: str | None,
-    verify: str,
+    verify: str | None,
 ) -> None:
     """Write a server for nginx that demands client certificates and forwards them to mutua.
 
@@ -71,7 +70,7 @@ def nginx(
       mutua config nginx --server-name api.acme.example > /etc/nginx/conf.d/api.conf
       mutua config nginx --server-name api.acme.example --upstream https://127.0.0.1:8443 --proxy-identity edge
     """
-    trust, mode = home.trust_in_clients, Verify(verify)
+    trust, mode = home.trust_in_clients, _mode(home, verify)
     unix, tcp = _UNIX.fullmatch(upstream), _TCP.fullmatch(upstream)
     if unix is None and tcp is None:
         raise InvalidAddress(f"{upstream[:80]!r} is no upstream", hint="unix:/run/acme/api.sock, or 127.0.0.1:8000")
@@ -98,6 +97,15 @@ def nginx(
         proxy=(proxy_identity, _path(home.identities.find(proxy_identity))) if proxy_identity else None,
     )
     data(server.text())
+
+
+def _mode(home: Home, wanted: str | None) -> Verify:
+    public = home.settings.public
+    if wanted is None:
+        return Verify.OPTIONAL if public else Verify.ON
+    if public and Verify(wanted) is Verify.ON:
+        talk(f"warning: nginx will demand a certificate for what is public too, such as {public[0]}")
+    return Verify(wanted)
 
 
 def _client_cas(home: Home, trust: Trust) -> Path:
