@@ -28,7 +28,7 @@ def test_each_is_told_with_the_certificate_it_was_known_by() -> None:
     assert made.fresh() == {}
 
 
-def test_whoever_goes_on_calling_is_told_once_a_minute_with_the_last_call(later: Callable[[float], None]) -> None:
+def test_whoever_goes_on_calling_is_told_once_a_minute_with_a_call_of_it(later: Callable[[float], None]) -> None:
     made = Callers()
     made.note("A" * 43, "woovi")
     (first,) = made.fresh().values()

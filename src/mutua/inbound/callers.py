@@ -1,4 +1,4 @@
-"""Who has called a gate: noted on each request, told from time to time."""
+"""Who has called a gate: looked at on each request, told from time to time, to the minute."""
 
 import time
 from datetime import UTC, datetime
@@ -11,26 +11,30 @@ MOST_NOTED = 65_536
 
 
 class Callers:
-    """The clients that called, each with the certificate it was known by. Any thread may note, and one may ask."""
+    """The clients that called, each with the certificate it was known by. Any thread may note, and one may ask.
+
+    Attributes:
+        noted: by thumbprint, whoever has called since he was told of; there is nothing to note of him until then.
+    """
 
     def __init__(self) -> None:
-        self._noted: dict[str, tuple[str, float]] = {}
+        self.noted: dict[str, tuple[str, float]] = {}
         self._told: set[str] = set()
         self._since = time.monotonic()
 
     def note(self, thumbprint: str, client: str) -> None:
-        """Note a call; it is on the way of every request."""
-        if len(self._noted) < MOST_NOTED or thumbprint in self._noted:
-            self._noted[thumbprint] = client, time.time()
+        """Note a call of somebody who is not ``noted``."""
+        if len(self.noted) < MOST_NOTED:
+            self.noted[thumbprint] = client, time.time()
 
     def fresh(self) -> dict[str, datetime]:
-        """When they called last, UTC, as ``store.sightings`` takes it: each at once, and then once a minute."""
+        """When they called, UTC, as ``store.sightings`` takes it: each at once, and then once a minute."""
         if time.monotonic() - self._since >= AGAIN_SECONDS:
             self._told, self._since = set(), time.monotonic()
         found = {}
-        for thumbprint in tuple(self._noted):
+        for thumbprint in tuple(self.noted):
             if thumbprint not in self._told:
-                client, at = self._noted.pop(thumbprint)
+                client, at = self.noted.pop(thumbprint)
                 found[f"{thumbprint} {client}"] = datetime.fromtimestamp(at, UTC)
                 self._told.add(thumbprint)
         return found

@@ -3,14 +3,14 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from mutua.errors import MutuaError
-from mutua.gate.decision import Decision, Identified, Refusal, Request, authorize, identify, judge
+from mutua.gate.decision import Decision, Identified, Refusal, Request, identify, judge
 from mutua.gate.foreign import WARN_AGAIN
 from mutua.gate.snapshot import Snapshot, rules_of
 from mutua.home.foreign_crls import ForeignCrls
@@ -18,6 +18,7 @@ from mutua.home.home import Home
 from mutua.home.snapshots import follow, load
 from mutua.home.watching import Watcher
 from mutua.inbound.callers import Callers
+from mutua.registry.clients import KnownClient
 from mutua.registry.grants import Grant
 from mutua.tls.peer import PeerCertificate
 from mutua.tls.trust import Trust
@@ -31,6 +32,12 @@ MOST_IDENTIFIED = 65_536
 FOREIGN_SECONDS = 0.1
 """How soon a partner's CRL that was fetched is asked."""
 
+MOST_ADMITTED = 8192
+"""Requests that are remembered likewise, a kilobyte each at the most."""
+
+MOST_PATH = 200
+"""Characters of a path that is remembered; longer ones are rarely asked for twice."""
+
 MOST_WARNED = 1024
 """Warnings that are remembered, so that each is given once a minute."""
 
@@ -39,10 +46,17 @@ log = logging.getLogger("mutua.gate")
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A snapshot, and who was identified by it so far: swapped together, so that neither outlives the other."""
+    """A snapshot, and what was decided by it so far: swapped together, so that neither outlives the other.
+
+    Attributes:
+        snapshot: what the registry says; ``None`` where that has been out of reach for too long.
+        identified: by thumbprint.
+        admitted: by thumbprint and request. To decide depends on nothing else, until a certificate expires.
+    """
 
     snapshot: Snapshot | None
-    identified: dict[str, Identified]
+    identified: dict[str, Identified] = field(default_factory=dict)
+    admitted: dict[tuple[str, Request], Identified] = field(default_factory=dict)
 
 
 class LiveGate:
@@ -129,17 +143,36 @@ class LiveGate:
             peer: what was shown on the connection, verified; ``None`` where nothing was, and never for a bad one.
             request: what is asked for.
         """
-        who, public = self.identify(peer), self._public
-        decision = authorize(who, request, public) if isinstance(who, Identified) else judge(who, request, public)
+        view = self._fresh()
+        who = view.admitted.get((peer.thumbprint, request)) if peer is not None else None
+        decision: Decision
+        if who is not None and time.time() <= who.expires:
+            decision = who.known
+            self._note(who.known)
+        else:
+            decision = self._decided(view, peer, request)
         for watch in self.watching:
             watch(decision, request)
         return decision
 
+    def _decided(self, view: _View, peer: PeerCertificate | None, request: Request) -> Decision:
+        who = self._identified(view, peer)
+        decision = judge(who, request, self._public)
+        if isinstance(who, Identified) and decision is who.known and len(request.path) <= MOST_PATH:
+            if len(view.admitted) >= MOST_ADMITTED:
+                view.admitted.clear()
+            view.admitted[who.known.thumbprint, request] = who
+        return decision
+
     def identify(self, peer: PeerCertificate | None) -> Identified | Refusal:
         """Who a peer is now, whatever it may call."""
-        view = self._view
-        if time.monotonic() - self._confirmed > self._max_stale:
-            view = _View(None, {})
+        return self._identified(self._fresh(), peer)
+
+    def _fresh(self) -> _View:
+        """What is known now, unless that is too old to go by."""
+        return self._view if time.monotonic() - self._confirmed <= self._max_stale else _View(None)
+
+    def _identified(self, view: _View, peer: PeerCertificate | None) -> Identified | Refusal:
         who = view.identified.get(peer.thumbprint) if peer is not None else None
         if who is None or time.time() > who.expires:
             now = datetime.now(UTC)
@@ -151,8 +184,12 @@ class LiveGate:
             for warning in found.warnings:
                 self._warn(warning)
             who = view.identified[found.known.thumbprint] = found
-        self._callers.note(who.known.thumbprint, who.known.name)
+        self._note(who.known)
         return who
+
+    def _note(self, known: KnownClient) -> None:
+        if known.thumbprint not in self._callers.noted:
+            self._callers.note(known.thumbprint, known.name)
 
     def sighted(self) -> dict[str, datetime]:
         """Which clients have called, and with which certificate, for ``store.sightings``: each once a minute."""
@@ -203,7 +240,7 @@ class LiveGate:
             with self._loading:
                 now = self._snapshot or before
                 self._snapshot = replace(now, foreign=fresh.with_sources(now.foreign.sources, now.foreign.issuers))
-                self._view = _View(self._snapshot, {})
+                self._view = _View(self._snapshot)
 
     def _warn(self, warning: str) -> None:
         """Say it in the log, though not for each of a CA's clients."""
@@ -218,7 +255,7 @@ class LiveGate:
             confirmed = time.monotonic()
             before = self._snapshot
             self._snapshot = follow(self._home, before) if before is not None else load(self._home)
-            self._view = _View(self._snapshot, {})
+            self._view = _View(self._snapshot)
             self._confirmed = confirmed
             if before is None or before.trust != self._snapshot.trust:
                 trust = self._home.trust_in_clients

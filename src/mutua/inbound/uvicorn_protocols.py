@@ -8,7 +8,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 try:
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 except ImportError as error:
     from mutua.errors import MissingExtra
 
@@ -42,9 +42,9 @@ class UntrailedProtocol(HttpToolsProtocol):
     A proxy takes its client's forgeries out of the headers, and may pass a trailer on as it is.
     """
 
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        self.headers = self.headers.copy()  # what comes now is not for the scope, which has the other list
+    def on_chunk_header(self) -> None:
+        """A trailer is behind the last chunk only (RFC 9112 section 7.1)."""
+        self.headers = self.headers.copy()  # the scope has the other list, with what was in the head
 
 
 class PatientProtocol(Patience, UntrailedProtocol):
@@ -57,10 +57,11 @@ class PatientProtocol(Patience, UntrailedProtocol):
         self.expect(a_request=True)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        # Before the first request uvicorn has no cycle, whatever it declares.
-        answered: bool = self.cycle is None or self.cycle.response_complete
-        self.expect(a_request=answered and not self._upgraded)
+        HttpToolsProtocol.data_received(self, data)  # on the way of every request: without a super() to look up
+        cycle: RequestResponseCycle | None = self.cycle  # before the first request there is none, whatever it declares
+        answered = cycle is None or cycle.response_complete
+        if answered or self._due is not None:
+            self.expect(a_request=answered and not self._upgraded)
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
