@@ -61,6 +61,18 @@ def backup(path: Path) -> Path:
     return copy
 
 
+def test_whoever_looks_for_the_first_time_right_after_that_takes_the_old_journal_for_no_part_of_the_copy(
+    feed: ChangeFeed, store: Store, append: Append, path: Path
+) -> None:
+    append(store)
+    copy = backup(path)
+    append(store)  # is in the journal alone
+    copy.replace(path)
+    assert feed.changed()
+    assert last(store) == 1
+    assert elsewhere(path) == 1
+
+
 def test_a_store_that_was_replaced_by_a_copy_is_news(feed: ChangeFeed, store: Store, path: Path) -> None:
     feed.changed()
     store.close()

@@ -106,7 +106,6 @@ class Upkeep:
         if time.monotonic() - self._looked_abroad < FOREIGN_SECONDS:
             return
         try:
-            self._abroad.store.close()  # a connection may still be open on a file that was replaced
             self._foreign.fetch_due()
             self._client_crls.write()
         except (MutuaError, SQLAlchemyError, OSError) as error:

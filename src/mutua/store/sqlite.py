@@ -81,7 +81,7 @@ class SqliteDatabase:
 
     def feed(self) -> "SqliteFeed":
         """A look at the store from outside its transactions."""
-        return SqliteFeed(self.path)
+        return SqliteFeed(self._file)
 
     def scrub(self) -> bool:
         """Empty the journal, once everything in it is in the file, which keeps nothing that was deleted."""
@@ -111,11 +111,11 @@ class SqliteFeed:
     deleted or replaced, so the file's device and inode are compared too.
 
     Args:
-        path: the SQLite file.
+        file: the store's own: whoever opens a file that has just taken the store's place must know whose journal it is.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = SqliteFile(path)
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
         self._connection: FileConnection | None = None
         self._version: int | None = None
 
@@ -141,7 +141,6 @@ class SqliteFeed:
     def close(self) -> None:
         """Let go of the database."""
         self._let_go()
-        self._file.close()
 
     def _let_go(self) -> None:
         if self._connection is not None:
