@@ -100,12 +100,12 @@ class CrlFetcher:
             path = (target.path or "/") + (f"?{target.query}" if target.query else "")
             headers = {"Accept-Encoding": "identity", "User-Agent": "mutua", "Connection": "close"}
             connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            if answer.status in _REDIRECTS and (location := answer.getheader("Location")):
-                return location
-            if answer.status != http.client.OK:
-                raise NetworkError(f"{target.hostname!r} answers {answer.status}")
-            return self._body(answer)
+            with connection.getresponse() as answer:
+                if answer.status in _REDIRECTS and (location := answer.getheader("Location")):
+                    return location
+                if answer.status != http.client.OK:
+                    raise NetworkError(f"{target.hostname!r} answers {answer.status}")
+                return self._body(answer)
         finally:
             stream.end()
 
