@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from mutua.cli.output import talk
+from mutua.cli.watching_options import watching_options
 from mutua.errors import InvalidInput, MissingExtra
 from mutua.home.home import DEFAULT_FOLDER, Home
 from mutua.inbound.behind_proxy import serve as serve_behind_proxy
-from mutua.inbound.seen.http import Address, parse_address
+from mutua.inbound.seen.http import Address
 from mutua.inbound.seen.watch import watched
 from mutua.inbound.serving import MAX_WORKERS, SERVERS
 from mutua.inbound.serving import serve as serve_application
@@ -35,10 +36,6 @@ class Options:
     access_log: bool
     metrics: Address | None
     health: Address | None
-
-
-def _address(_context: click.Context, _option: click.Parameter, value: str | None) -> Address | None:
-    return None if value is None else parse_address(value)
 
 
 @click.command()
@@ -75,23 +72,7 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
     help="The event loop of uvicorn and hypercorn.",
 )
 @click.option("--reload", is_flag=True, help="For development: start again when a file below this folder changes.")
-@click.option(
-    "--access-log/--no-access-log",
-    default=True,
-    help="A line on stdout for each admitted request; refusals always have one.",
-)
-@click.option(
-    "--metrics",
-    metavar="[HOST:]PORT",
-    callback=_address,
-    help="GET /metrics there, over plain http: what every worker of the home sees, for Prometheus.",
-)
-@click.option(
-    "--health",
-    metavar="[HOST:]PORT",
-    callback=_address,
-    help="GET /healthz and /readyz there, over plain http, for probes.",
-)
+@watching_options
 def serve(*, reload: bool, **given: Any) -> None:
     """Serve an application over mutual TLS, to known clients only.
 

@@ -5,16 +5,13 @@ from pathlib import Path
 import click
 
 from mutua.cli.output import talk
+from mutua.cli.watching_options import watching_options
 from mutua.home.home import DEFAULT_FOLDER, Home
 from mutua.inbound.forward_auth.asking import ASKERS
 from mutua.inbound.forward_auth.serving import serve_forward_auth
-from mutua.inbound.seen.http import Address, parse_address
+from mutua.inbound.seen.http import Address
 from mutua.inbound.seen.watch import watched
 from mutua.inbound.standard_streams import log_to_standard_streams
-
-
-def _address(_context: click.Context, _option: click.Parameter, value: str | None) -> Address | None:
-    return None if value is None else parse_address(value)
 
 
 @click.command()
@@ -31,23 +28,7 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
     show_default=True,
     help="The event loop.",
 )
-@click.option(
-    "--access-log/--no-access-log",
-    default=True,
-    help="A line on stdout for each admitted request; refusals always have one.",
-)
-@click.option(
-    "--metrics",
-    metavar="[HOST:]PORT",
-    callback=_address,
-    help="GET /metrics there, over plain http: what every worker of the home sees, for Prometheus.",
-)
-@click.option(
-    "--health",
-    metavar="[HOST:]PORT",
-    callback=_address,
-    help="GET /healthz and /readyz there, over plain http, for probes.",
-)
+@watching_options
 def serve(
     *,
     asker: str,
