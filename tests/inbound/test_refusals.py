@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +13,12 @@ import pytest
 from mutua import Home
 from mutua.pki.certificates import write_pem
 from mutua.tls.identity import Identity
+from tests.inbound.cases import CASES
 from tests.inbound.certificates import present_identities
 from tests.inbound.connections import LiveConnection, client_context
 from tests.serving import Serving
 
 TLS_VERSIONS = ("1.2", "1.3")
-
-
-@dataclass(frozen=True)
-class Case:
-    """What a client shows and asks for, and what has to come of it.
-
-    Attributes:
-        reason: in the server's log; ``None`` when it is admitted.
-        alerts: what curl must say in TLS 1.2 and 1.3, where the handshake is refused.
-        client: the name in the log.
-        status: of the answer, where the handshake succeeds.
-    """
-
-    reason: str | None
-    alerts: tuple[str, str] | None = None
-    client: str | None = None
-    status: int = 403
-    path: str = "/status"
-
-
-CASES = {
-    "good": Case(None, client="woovi", status=200),
-    "no certificate": Case("no_certificate", ("handshake failure", "certificate required")),
-    "stranger's CA": Case("unknown_issuer", ("unknown ca",) * 2),
-    "expired": Case("expired", ("certificate expired",) * 2),
-    "not yet valid": Case("not_yet_valid", ("bad certificate",) * 2),
-    "wrong purpose": Case("wrong_purpose", ("unsupported certificate",) * 2),
-    "weak key": Case("weak_key", ("bad certificate",) * 2),
-    "revoked": Case("revoked", client="revoked"),
-    "unregistered": Case("unknown_client"),
-    "suspended": Case("suspended", client="suspended"),
-    "outside the grant": Case("not_granted", client="narrow"),
-    "malformed path": Case("malformed", client="woovi", status=400, path="/a/%2e%2e/b"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +40,10 @@ def serving(request: pytest.FixtureRequest, home: Home, identities: object) -> I
     running = Serving.start(home, loop=request.param)
     yield running
     running.stop()
-    assert {(line["client"], line["path"]) for line in running.reached()} <= {("woovi", "/status"), ("woovi", "/mark")}
+    assert {(line["client"], line["path"]) for line in running.reached()} <= {
+        ("woovi", "/status/a"),
+        ("woovi", "/mark"),
+    }
 
 
 @pytest.fixture
@@ -113,7 +82,7 @@ def test_a_refusal_is_logged_in_full_told_to_curl_and_kept_from_the_application(
     curl: Callable[..., tuple[str, int, str]],
 ) -> None:
     case, identity = CASES[name], identities[name]
-    said, status, address = curl(serving.url + case.path, identity, version)
+    said, status, address = curl(serving.url + case.path.format("a"), identity, version)
     lines = _lines_until_now(serving, home)
     logged = [line for line in lines if line["event"] in {"admitted", "refused"}]
 

@@ -1,7 +1,6 @@
 """The one suite: every case through every door, over each protocol that it speaks, in TLS 1.2 and 1.3."""
 
 import ssl
-from dataclasses import dataclass
 from itertools import count
 
 import pytest
@@ -9,46 +8,12 @@ import pytest
 from mutua import Home
 from mutua.tls.files import load_cert_chain
 from mutua.tls.identity import Identity
+from tests.inbound.cases import CASES
 from tests.inbound.doors.calls import WEBSOCKETS, alert_of, calling, context_for
 from tests.inbound.doors.doors import spoken
 from tests.serving import Serving
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-
-
-@dataclass(frozen=True)
-class Case:
-    """What has to come of a client.
-
-    Attributes:
-        reason: in the log; ``None`` when it is admitted.
-        alerts: in TLS 1.2 and 1.3, where the handshake is refused.
-        client: its name in the log.
-        status: of the answer, where the handshake succeeds.
-        path: what it asks for.
-    """
-
-    reason: str | None
-    alerts: tuple[str, str] | None = None
-    client: str | None = None
-    status: int = 403
-    path: str = "/status/{}"
-
-
-CASES = {
-    "good": Case(None, client="woovi", status=200),
-    "no certificate": Case("no_certificate", ("handshake failure", "certificate required")),
-    "stranger's CA": Case("unknown_issuer", ("unknown ca",) * 2),
-    "expired": Case("expired", ("certificate expired",) * 2),
-    "not yet valid": Case("not_yet_valid", ("bad certificate",) * 2),
-    "wrong purpose": Case("wrong_purpose", ("unsupported certificate",) * 2),
-    "weak key": Case("weak_key", ("bad certificate",) * 2),
-    "revoked": Case("revoked", client="revoked"),
-    "unregistered": Case("unknown_client"),
-    "suspended": Case("suspended", client="suspended"),
-    "outside the grant": Case("not_granted", client="narrow"),
-    "malformed path": Case("malformed", client="woovi", status=400, path="/{}/%2e%2e/b"),
-}
 
 _numbers = count(1)
 

@@ -13,9 +13,10 @@ import pytest
 from mutua import Home
 from mutua.tls.files import load_cert_chain
 from mutua.tls.identity import Identity
+from tests.inbound.cases import CASES
 from tests.inbound.doors.calls import Http2Caller, alert_of, calling, context_for
 from tests.inbound.doors.doors import HTTP1, HTTP2, spoken
-from tests.inbound.doors.test_cases import CASES, VERSIONS, client_context, lines_about
+from tests.inbound.doors.test_cases import VERSIONS, client_context, lines_about
 from tests.serving import Serving
 
 _numbers = count(1)
