@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 DJANGO_CA = $(VENV)/django-ca/.ready
+NIQUESTS  = $(VENV)/niquests/.ready
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
@@ -26,10 +27,10 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: setup  ## the main job once, on this machine, against real clients
 	$(BIN)/mutua demo
 
-test: setup  ## every test, with a small share of each crash, soak and load test
+test: setup $(NIQUESTS)  ## every test, with a small share of each crash, soak and load test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-soak: setup  ## the crash, soak and load tests with their full counts
+soak: setup $(NIQUESTS)  ## the crash, soak and load tests with their full counts
 	MUTUA_SOAK=1 $(BIN)/python -m pytest -m soak --timeout 1800
 
 check: lint types imports coverage  ## what CI runs
@@ -44,7 +45,7 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-coverage: setup
+coverage: setup $(NIQUESTS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 bench: setup $(DJANGO_CA)  ## the figures of docs/performance.md, measured here
@@ -57,12 +58,20 @@ $(DJANGO_CA): requirements/django-ca.txt
 	$(VENV)/django-ca/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# niquests brings a fork of urllib3 that takes its place (urllib3-future): it is tested in a venv of its own.
+$(NIQUESTS): requirements/niquests.txt
+	$(PYTHON) -m venv $(VENV)/niquests
+	$(VENV)/niquests/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 lock: setup  ## resolve the lock file anew
 	$(BIN)/python -m pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-emit-trusted-host --no-header --all-build-deps --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-emit-trusted-host --no-header --output-file requirements/django-ca.txt requirements/django-ca.in
+	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --no-emit-trusted-host --no-header --output-file requirements/niquests.txt requirements/niquests.in
 
 clean:  ## remove what setup made
 	rm -rf $(VENV) tests/peers/node/node_modules
