@@ -3,7 +3,6 @@
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,7 +117,7 @@ def _issuer(home: Home, name: str) -> tuple[x509.Certificate, PrivateKey, tuple[
     draft = draft_issuing_ca(
         "Acme", key.public_key(), root=known["root"].certificate, serial=new_serial(), now=home.now()
     )
-    made = replace(draft, issuer=clients.certificate).sign(home.keys.of(clients))
+    made = draft._replace(issuer=clients.certificate).sign(home.keys.of(clients))
     return made, key, (made, *_above(known, "clients"))
 
 

@@ -1,6 +1,5 @@
 """A server that goes away, at the worst moment too, and one whose disk is full."""
 
-import dataclasses
 import re
 import subprocess
 import sys
@@ -163,7 +162,7 @@ def test_the_same_number_in_another_history_is_no_proof(
     wire.cut = Cut.BEFORE_COMMIT
     with pytest.raises(StoreUnreachable, match="not known") as unknown:
         append(distant)
-    other = dataclasses.replace(happening, actor="bia")
+    other = happening._replace(actor="bia")
     with store.write() as connection:
         assert events.append(connection, [other], sign) == 1
     wire.mend()

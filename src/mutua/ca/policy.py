@@ -304,22 +304,22 @@ def _other_purposes(asked: Sequence[ObjectIdentifier], profile: Profile) -> Iter
 
 def _key_violations(key: PublicKey, policy: Policy) -> Iterator[str]:
     try:
-        accepted_public_key(key)
-        kind = _kind(key)
+        kind = _kind(accepted_public_key(key))
+    except UnreadableKey as error:
+        yield error.message
+    else:
         if kind not in policy.keys:
             yield f"{describe_key(key)} keys are not allowed; {', '.join(policy.keys)} are"
         elif isinstance(key, rsa.RSAPublicKey) and key.key_size < policy.keys[kind]:
             yield f"an RSA key of {key.key_size} bits is too small, {policy.keys[kind]} are the least"
-    except UnreadableKey as error:
-        yield error.message
     if isinstance(key, rsa.RSAPublicKey):
         yield from rsa_weaknesses(key)
 
 
 def _kind(key: PublicKey) -> str:
-    if isinstance(key, rsa.RSAPublicKey):
-        return "rsa"
-    return f"p{key.key_size}" if isinstance(key, ec.EllipticCurvePublicKey) else "ed25519"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"p{key.key_size}"
+    return "rsa" if isinstance(key, rsa.RSAPublicKey) else "ed25519"
 
 
 def _names_setting(value: object, mistakes: list[str]) -> dict[str, Any]:

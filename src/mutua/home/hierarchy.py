@@ -294,7 +294,7 @@ class Hierarchy:
             purpose=purpose,
             state=AuthorityState.ACTIVE,
             parent=parent.id,
-            certificate=replace(draft, public_key=key.public_key()).sign(signer),
+            certificate=draft._replace(public_key=key.public_key()).sign(signer),
             key=stored,
             created_at=now,
         )
@@ -325,7 +325,7 @@ class Hierarchy:
             "purpose": record.purpose.value,
         }
         event = self._home.event("authority.created", record.id, facts)
-        return replace(event, at=record.created_at)
+        return event._replace(at=record.created_at)
 
     def _active(self, profile: str) -> list[AuthorityRecord]:
         found = [each for each in self.everyone() if each.profile == profile and each.state is AuthorityState.ACTIVE]

@@ -6,7 +6,7 @@ import os
 import pwd
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -321,6 +321,10 @@ class Home:
 
     def record(self, connection: "Connection", *happened: Event) -> int:
         """Add events to the transaction of the changes they tell of; returns the id of the last."""
+        return self.record_all(connection, happened)
+
+    def record_all(self, connection: "Connection", happened: Iterable[Event]) -> int:
+        """The same of many, of which each is made and forgotten before the next."""
         return events.append(connection, happened, self.audit.sign, self.audit.check_signature)
 
     def close(self) -> None:

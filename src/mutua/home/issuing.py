@@ -32,8 +32,7 @@ ATTEMPTS = 3
 """How often an order is signed anew because its CA was superseded meanwhile."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(NamedTuple):
     """What is to be certified.
 
     Attributes:
@@ -210,7 +209,7 @@ class Issuing:
             written = [each for each in items if each.error is None]
             if not written:
                 return
-            last = self._home.record(connection, *(self._event(each) for each in written))
+            last = self._home.record_all(connection, map(self._event, written))
             inventory.add(connection, [each.record for each in written], first=last - len(written) + 1)
 
     def _admit(self, connection: Connection, items: Sequence[Issued]) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 
@@ -81,12 +81,8 @@ class Signed:
         return write_pem(self.chain)
 
 
-class _Prepared(NamedTuple):
-    """A request that was judged: signed, or refused."""
-
-    ask: Ask
-    outcome: Issued | MutuaError
-    dropped: tuple[str, ...]
+_Outcome = tuple[Issued, tuple[str, ...]] | MutuaError
+"""Of a request that was judged: signed, with what was dropped of it, or refused."""
 
 
 @dataclass(slots=True)
@@ -145,59 +141,42 @@ class Requests:
         with ThreadPoolExecutor(1, "mutua-commit") as committing:
             writing: Future[list[Signed | MutuaError]] | None = None
             while batch := list(islice(remaining, BATCH)):
-                prepared = self._prepare(batch)
+                outcomes = self._prepare(batch)
                 if writing is not None:
                     yield from writing.result()
-                writing = committing.submit(self._commit, prepared)
+                writing = committing.submit(self._commit, batch, outcomes)
             if writing is not None:
                 yield from writing.result()
 
     def _answer(self, calls: "Sequence[_Call]") -> None:
         """What several threads ask at the same time is judged, signed and committed together."""
-        answers = self._commit(self._prepare([call.ask for call in calls]))
+        asks = [call.ask for call in calls]
+        answers = self._commit(asks, self._prepare(asks))
         for call, answer in zip(calls, answers, strict=True):
             call.answer = answer
 
-    def _prepare(self, asks: Sequence[Ask]) -> "list[_Prepared]":
+    def _prepare(self, asks: Sequence[Ask]) -> list[_Outcome]:
         """Read, judge, draft and sign: each for many requests before the next."""
         return [
             each for first in range(0, len(asks), TOGETHER) for each in self._prepared(asks[first : first + TOGETHER])
         ]
 
-    def _prepared(self, asks: Sequence[Ask]) -> "list[_Prepared]":
+    def _prepared(self, asks: Sequence[Ask]) -> list[_Outcome]:
         issuing = self._home.authority.issuing
         with silence:
             requests = _stage(lambda ask: read_request(ask.request), asks)
         judged = _stage(lambda pair: self._judge(*pair), zip(asks, requests, strict=True))
         drafted = _stage(lambda pair: (issuing.draft(pair[0]), pair[1]), judged)
-        signed = _stage(lambda pair: (issuing.finish(pair[0]), pair[1]), drafted)
-        return [
-            _Prepared(ask, each, ()) if isinstance(each, MutuaError) else _Prepared(ask, *each)
-            for ask, each in zip(asks, signed, strict=True)
-        ]
+        return _stage(lambda pair: (issuing.finish(pair[0]), pair[1]), drafted)
 
-    def _commit(self, prepared: "Sequence[_Prepared]") -> "list[Signed | MutuaError]":
+    def _commit(self, asks: Sequence[Ask], outcomes: list[_Outcome]) -> "list[Signed | MutuaError]":
         """Write the certificates and the refusals; what is returned is on disk."""
-        signed = [each.outcome for each in prepared if isinstance(each.outcome, Issued)]
+        signed = [each[0] for each in outcomes if not isinstance(each, MutuaError)]
         committed = iter(self._home.authority.issuing.commit(signed) if signed else ())
-        answers: list[Signed | MutuaError] = []
-        for each in prepared:
-            outcome = next(committed) if isinstance(each.outcome, Issued) else each.outcome
-            if isinstance(outcome, Issued) and outcome.error is None:
-                answers.append(
-                    Signed(
-                        certificate=outcome.certificate,
-                        chain=outcome.chain,
-                        der=outcome.record.der,
-                        thumbprint=outcome.record.thumbprint,
-                        dropped=each.dropped,
-                    )
-                )
-            else:
-                error = outcome.error if isinstance(outcome, Issued) else outcome
-                assert error is not None
-                answers.append(error)
-        return self._recorded([each.ask for each in prepared], answers)
+        return self._recorded(
+            asks,
+            [each if isinstance(each, MutuaError) else _answer(next(committed), each[1]) for each in outcomes],
+        )
 
     def _judge(self, ask: Ask, request: CertificateRequest | MutuaError) -> tuple[Order, tuple[str, ...]]:
         if isinstance(request, MutuaError):
@@ -286,6 +265,19 @@ MAX_REASON = 1000
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+
+
+def _answer(issued: Issued, dropped: tuple[str, ...]) -> Signed | MutuaError:
+    """What came of a request whose certificate was signed, after the commit."""
+    if issued.error is not None:
+        return issued.error
+    return Signed(
+        certificate=issued.certificate,
+        chain=issued.chain,
+        der=issued.record.der,
+        thumbprint=issued.record.thumbprint,
+        dropped=dropped,
+    )
 
 
 def _stage(act: Callable[[Given], Made], given: Iterable[Given | MutuaError]) -> list[Made | MutuaError]:

@@ -59,10 +59,10 @@ def key_type_of(key: object) -> KeyType:
 def signature_hash(key: PrivateKey | PublicKey) -> hashes.SHA256 | hashes.SHA384 | None:
     """The hash a certificate signed with this key uses; ``None`` for Ed25519, which has its own (RFC 8410)."""
     match key:
+        case ec.EllipticCurvePrivateKey() | ec.EllipticCurvePublicKey():
+            return hashes.SHA384() if key.key_size > 256 else hashes.SHA256()
         case ed25519.Ed25519PrivateKey() | ed25519.Ed25519PublicKey():
             return None
-        case ec.EllipticCurvePrivateKey() | ec.EllipticCurvePublicKey() if key.key_size > 256:
-            return hashes.SHA384()
         case _:
             return hashes.SHA256()
 
@@ -85,9 +85,9 @@ def accepted_public_key(key: object) -> PublicKey:
         UnreadableKey: another algorithm or curve, or RSA below 2048 or above 8192 bits.
     """
     match key:
-        case ed25519.Ed25519PublicKey():
-            return key
         case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+            return key
+        case ed25519.Ed25519PublicKey():
             return key
         case rsa.RSAPublicKey() if MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
             return key

@@ -5,9 +5,9 @@ Everything else it asks for is kept as ``extras``, one line each, so that it can
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from math import isqrt
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -91,8 +91,7 @@ _NAME_KINDS: dict[type[x509.GeneralName], str] = {
 _HINT = "give one PKCS#10 request in PEM or DER, such as 'openssl req -new -key KEY -subj /CN=NAME' makes"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateRequest:
+class CertificateRequest(NamedTuple):
     """What somebody who holds a private key asks to have certified. The request's own signature has been verified.
 
     Attributes:

@@ -4,10 +4,11 @@ import hashlib
 import json
 import sqlite3
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Row, Select, func, select, type_coerce, update
@@ -30,8 +31,7 @@ GENESIS = "0" * 64
 """What the first event names as the hash before it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """Something that was done.
 
     Attributes:
@@ -99,7 +99,7 @@ class Head:
 
 
 def append(
-    connection: Connection, happened: Sequence[Event], sign: Sign, check: Callable[[Head], None] | None = None
+    connection: Connection, happened: Iterable[Event], sign: Sign, check: Callable[[Head], None] | None = None
 ) -> int:
     """Add events to the chain, within the transaction of the changes they record.
 
@@ -110,7 +110,7 @@ def append(
         check: raises unless the head is one that was signed: the new signature would vouch for it.
 
     Returns:
-        The id of the last of them; the first is ``len(happened) - 1`` before it.
+        The id of the last of them; those before it have the ids before its own.
     """
     end = head(connection)
     if check is not None:
@@ -283,4 +283,4 @@ def _lenient(data: bytes) -> str:
 def _digest(identifier: int, event: Event | Recorded, body: str, previous: str) -> str:
     fields = event.at.isoformat(), event.actor, event.kind, event.subject, body, previous
     # The list in JSON, put together from its texts: for a list as such an encoder is made each time.
-    return hashlib.sha256(f"[{identifier},{','.join(map(_JSON.encode, fields))}]".encode()).hexdigest()
+    return hashlib.sha256(f"[{identifier},{','.join(map(encode_basestring_ascii, fields))}]".encode()).hexdigest()

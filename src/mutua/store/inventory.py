@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from ssl import DER_cert_to_PEM_cert
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, literal_column, or_, select, true
 
@@ -55,12 +56,10 @@ def state_of(
     return CertificateState.SUPERSEDED if superseded else CertificateState.VALID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateRecord:
+class CertificateRecord(NamedTuple):
     """A certificate in the inventory.
 
     Attributes:
-        id: of the event that tells of its issuance; 0 before it is stored.
         thumbprint: x5t#S256.
         authority: the id of the CA that signed it.
         serial: 32 hex digits.
@@ -69,6 +68,7 @@ class CertificateRecord:
         subject: RFC 4514.
         names: the SubjectAltName.
         not_before, not_after, issued_at: UTC.
+        der: the certificate.
         shard: the part of its CA's CRL that covers it; ``None`` for the whole.
         supersedes: the id of the certificate it renews, or ``None``.
         superseded: whether it has itself been renewed.
@@ -76,10 +76,9 @@ class CertificateRecord:
         revoked_at: UTC, or ``None``.
         reason: why it was revoked, or ``None``.
         invalid_since: when its key is thought to have been lost, UTC, or ``None``.
-        der: the certificate.
+        id: of the event that tells of its issuance; 0 before it is stored.
     """
 
-    id: int = 0
     thumbprint: str
     authority: str
     serial: str
@@ -90,6 +89,7 @@ class CertificateRecord:
     not_before: datetime
     not_after: datetime
     issued_at: datetime
+    der: bytes
     shard: int | None = None
     supersedes: int | None = None
     superseded: bool = False
@@ -97,7 +97,7 @@ class CertificateRecord:
     revoked_at: datetime | None = None
     reason: str | None = None
     invalid_since: datetime | None = None
-    der: bytes
+    id: int = 0
 
     def state(self, now: datetime) -> CertificateState:
         """What it is worth at ``now``."""
