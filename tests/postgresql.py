@@ -129,6 +129,20 @@ class Cluster:
         with self.database(f"TEMPLATE {TEMPLATE}") as name:
             yield self.url(name)
 
+    def back_up(self, database: str) -> bytes:
+        """A backup of a database: what ``pg_dump`` writes."""
+        return self._ask("pg_dump", "--format", "custom", "--dbname", database)
+
+    def restore(self, database: str, backup: bytes) -> None:
+        """Put a backup in place of what is in the database, under whoever is connected, as ``pg_restore`` does."""
+        self._ask("pg_restore", "--clean", "--single-transaction", "--dbname", database, data=backup)
+
+    def _ask(self, program: str, *arguments: str, data: bytes = b"") -> bytes:
+        command = [_binary(program), "--host", str(self.folder), "--username", SUPERUSER, *arguments]
+        done = subprocess.run(command, cwd="/", input=data, capture_output=True, check=False, timeout=PATIENCE_SECONDS)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
     def _run(self, program: str, *arguments: str) -> None:
         command = [*_as_server(), _binary(program), "-D", str(self._data), *arguments]
         done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,18 +94,73 @@ def loss(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loss]:
         impatient(home)
         yield Removed(home, tmp_path) if request.param == "rm" else Moved(home, tmp_path)
         return
-    with (
-        running_cluster() as cluster,
-        cluster.database() as name,
-        Home.create(tmp_path / "home", name="Acme", store=cluster.url(name), sealing_cost=CHEAP_SEALING) as home,
-    ):
-        home.clients.add("woovi", allow=["GET /**"])
-        home.identities.save("api", home.authority.issue_server("localhost", "127.0.0.1"))
-        home.identities.save("woovi", home.authority.issue_client("woovi"))
+    with home_on_postgresql(tmp_path) as (home, cluster, _):
         impatient(home)
         stopped = Stopped(home, cluster)
         yield stopped
         stopped.bring_back()
+
+
+@contextmanager
+def home_on_postgresql(folder: Path) -> Iterator[tuple[Home, Cluster, str]]:
+    """A home like ``home``, the server that has its store, and the name of the database there."""
+    with (
+        running_cluster() as cluster,
+        cluster.database() as name,
+        Home.create(folder / "home", name="Acme", store=cluster.url(name), sealing_cost=CHEAP_SEALING) as home,
+    ):
+        home.identities.save("api", home.authority.issue_server("localhost", "127.0.0.1"))
+        add(home, "woovi")
+        yield home, cluster, name
+
+
+class Restorable(Protocol):
+    """A home whose store is backed up, and restored while it is in use."""
+
+    home: Home
+
+    def back_up(self) -> None: ...
+
+    def restore(self) -> None: ...
+
+
+class File:
+    """SQLite: a file that takes another's place."""
+
+    def __init__(self, home: Home, folder: Path) -> None:
+        self.home = home
+        self._backup = folder / "backup.db"
+
+    def back_up(self) -> None:
+        back_up(self.home, self._backup)
+
+    def restore(self) -> None:
+        self._backup.replace(self.home.path / STORE_FILE)
+
+
+class Database:
+    """PostgreSQL: other tables, on connections that stay."""
+
+    def __init__(self, home: Home, cluster: Cluster, name: str) -> None:
+        self.home = home
+        self._cluster = cluster
+        self._name = name
+        self._backup = b""
+
+    def back_up(self) -> None:
+        self._backup = self._cluster.back_up(self._name)
+
+    def restore(self) -> None:
+        self._cluster.restore(self._name, self._backup)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def restorable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Restorable]:
+    if request.param == "sqlite":
+        yield File(request.getfixturevalue("home"), tmp_path)
+        return
+    with home_on_postgresql(tmp_path) as (home, cluster, name):
+        yield Database(home, cluster, name)
 
 
 @pytest.fixture
@@ -175,18 +230,19 @@ def test_under_load_known_clients_go_on_for_a_while_then_nobody_and_it_recovers_
 
 
 def test_under_load_a_restored_backup_is_followed_as_it_is(
-    home: Home, serve_home: Callable[..., Serving], tmp_path: Path
+    restorable: Restorable, serve_home: Callable[..., Serving]
 ) -> None:
+    home = restorable.home
     add(home, "bank")
     home.clients.suspend("woovi")
-    backup = back_up(home, tmp_path / "backup.db")
+    restorable.back_up()
     home.clients.resume("woovi")
     add(home, "late")
     home.close()
     serving = serve_home(home, loop="uvloop")
     with calling(home, serving.port, "woovi", "bank", "late") as calls:
         until(lambda: all(calls.now_only(name, 200) for name in ("woovi", "bank", "late")))
-        backup.replace(home.path / STORE_FILE)
+        restorable.restore()
         until(lambda: calls.now_only("woovi", 403) and calls.now_only("late", 403))
         assert calls.now_only("bank", 200)
         home.clients.resume("woovi")
