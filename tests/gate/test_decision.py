@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mutua.ca.hierarchy import draft_root
-from mutua.gate.decision import Refusal, Request, decide
-from mutua.gate.snapshot import MAX_METHODS, Rules, Snapshot
+from mutua.gate.decision import Identified, Refusal, Request, decide, examine, identify, recognize
+from mutua.gate.snapshot import MAX_METHODS, Rules, Snapshot, parted
 from mutua.pki.certificates import write_der
 from mutua.pki.randomness import generate_key
 from mutua.reasons import Reason
@@ -21,6 +21,7 @@ from mutua.tls.peer import PeerCertificate
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 REQUEST = Request("GET", "/status", b"/status")
+THUMBPRINTS = st.sampled_from("abcdef")
 
 
 def make_peer() -> PeerCertificate:
@@ -80,7 +81,8 @@ def test_the_reason_of_a_refusal(
     assert (refusal.reason, bool(refusal.detail)) == (reason, True)
     shown = peer.thumbprint if peer and registry is not None else None
     assert refusal.thumbprint == shown
-    assert refusal.client == ("woovi" if shown and registry and registry.issued else None)
+    is_known = bool(registry and (registry.issued or any(registry.revoked.values())))
+    assert refusal.client == ("woovi" if shown and is_known else None)
 
 
 @pytest.mark.parametrize(("at", "admitted"), [(PEER.not_before, True), (PEER.not_after, True)])
@@ -123,6 +125,37 @@ def test_nobody_gets_in_unless_everything_is_in_order(
     granted = granted or (path, grant) == ("/other", "* /other")
     in_order = there and shown and issued and not revoked and state is ClientState.ACTIVE and abs(days) <= 1
     assert isinstance(decision, KnownClient) is (in_order and granted)
+
+
+@given(
+    issued=st.booleans(),
+    revoked=st.booleans(),
+    pinned=st.booleans(),
+    state=st.sampled_from(ClientState),
+    at=st.sampled_from([-DAY, DAY]).flatmap(
+        lambda end: st.integers(-2, 2).map(lambda microseconds: end + timedelta(microseconds=microseconds))
+    ),
+)
+def test_the_short_way_of_most_admits_nobody_whom_the_long_one_would_not(
+    issued: bool, revoked: bool, pinned: bool, state: ClientState, at: timedelta
+) -> None:
+    kinds = {CredentialKind.ISSUED} if issued else set()
+    credentials = [Credential(kind, PEER.thumbprint) for kind in kinds | ({CredentialKind.PIN} if pinned else set())]
+    registry = snapshot(replace(client(state), credentials=tuple(credentials)), revoked=REVOKED if revoked else ())
+    now = NOW + at
+    found, whole = recognize(registry, PEER, now.timestamp()), examine(registry, PEER, now)
+    assert identify(registry, PEER, now) == whole
+    if found is not None:
+        assert found == whole
+    assert (found is not None) is (issued and isinstance(whole, Identified))
+
+
+@given(st.dictionaries(THUMBPRINTS, st.sampled_from(["woovi", "bank"])), st.lists(THUMBPRINTS))
+def test_no_certificate_is_both_a_clients_and_revoked(issued: dict[str, str], revoked: list[str]) -> None:
+    good, refused = parted(issued.items(), revoked)
+    assert set(refused) == set(revoked)
+    assert not good.keys() & refused.keys()
+    assert {**good, **{each: name for each, name in refused.items() if name}} == issued
 
 
 @given(methods=st.lists(st.text(st.characters(codec="ascii"), min_size=1, max_size=5), unique=True, max_size=200))

@@ -44,6 +44,37 @@ def test_the_certificates_of_a_ca_that_is_trusted_no_more_are_refused_at_once(ho
     assert thumbprint in follow(home, before).revoked
 
 
+def test_a_certificate_that_is_taken_off_hold_stays_refused_with_its_ca(home: Home) -> None:
+    held = home.identities.load("woovi").thumbprint
+    home.revocation.revoke(held, reason="certificate_hold")
+    home.hierarchy.rotate("issuing-1")
+    home.hierarchy.retire("issuing-1", force=True)
+    before = load(home)
+    home.revocation.release(held)
+    after = follow(home, before)
+    assert (held in after.issued, after.revoked.get(held)) == (False, "woovi")
+    assert dict(after.revoked) == dict(load(home).revoked)
+
+
+def test_a_refused_certificate_is_still_its_clients_until_that_is_gone(home: Home) -> None:
+    held, before = home.identities.load("woovi").thumbprint, load(home)
+    assert (before.issued[held], held in before.revoked) == ("woovi", False)
+
+    home.revocation.revoke(held, reason="certificate_hold")
+    refused = follow(home, before)
+    assert (held in refused.issued, refused.revoked[held]) == (False, "woovi")
+
+    home.revocation.release(held)
+    released = follow(home, refused)
+    assert (released.issued[held], held in released.revoked) == ("woovi", False)
+
+    home.revocation.revoke(held)
+    lost = follow(home, released)
+    home.clients.remove("woovi", force=True)
+    home.clients.add("woovi")
+    assert follow(home, lost).revoked[held] == load(home).revoked[held] == ""
+
+
 def test_after_many_events_everything_is_read_anew(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load(home)
     for name in ("a", "b", "c"):

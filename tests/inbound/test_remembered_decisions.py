@@ -8,11 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mutua import Home
-from mutua.gate.decision import Refusal, Request, decide
+from mutua.gate.decision import Identified, Refusal, Request, decide
+from mutua.gate.snapshot import standing_of
 from mutua.home.snapshots import load
 from mutua.inbound import live_gate
 from mutua.inbound.live_gate import LiveGate
 from mutua.pki.certificates import write_der
+from mutua.reasons import Reason
 from mutua.registry.clients import KnownClient
 from mutua.tls.peer import PeerCertificate
 from tests.inbound.connections import until
@@ -45,7 +47,7 @@ def test_each_decision_is_the_same_however_often_it_is_asked_for(
 ) -> None:
     monkeypatch.setattr(live_gate, "MOST_ADMITTED", 3)
     peer, snapshot = peer_of(home), load(home)
-    for request in (*asked, *asked):
+    for request in asked * 3:  # identified, remembered, and out of the memory
         assert gate.decide(peer, request) == decide(snapshot, peer, request, datetime.now(UTC))
 
 
@@ -64,3 +66,26 @@ def test_one_clients_admission_is_nobody_elses(home: Home, gate: LiveGate) -> No
     assert isinstance(gate.decide(peer_of(home), request), KnownClient)
     assert isinstance(gate.decide(peer_of(home, "bank"), request), Refusal)
     assert isinstance(gate.decide(None, request), Refusal)
+
+
+def test_an_admission_does_not_outlive_the_identity_that_it_was_for(home: Home, gate: LiveGate) -> None:
+    """One credential of a certificate ends, and by the next one it is somebody else who may call less."""
+    peer, request = peer_of(home), Request("GET", "/status", b"/status")
+    assert isinstance(gate.decide(peer, request), KnownClient)
+    assert isinstance(gate.decide(peer, request), KnownClient)
+    view = gate._view
+    (remembered,) = view.admitted.values()
+    assert remembered is view.identified[peer.thumbprint]
+    other = KnownClient("bank", peer.thumbprint, remembered.known.credential)
+    view.identified[peer.thumbprint] = Identified(other, standing_of(False, ()), remembered.expires)
+    decision = gate.decide(peer, request)
+    assert isinstance(decision, Refusal)
+    assert (decision.reason, decision.client) == (Reason.NOT_GRANTED, "bank")
+
+
+def test_a_first_request_is_not_remembered_for_most_make_no_second_one(home: Home, gate: LiveGate) -> None:
+    peer, request = peer_of(home), Request("GET", "/status", b"/status")
+    gate.decide(peer, request)
+    assert not gate._view.admitted
+    gate.decide(peer, request)
+    assert list(gate._view.admitted) == [(peer.thumbprint, request)]

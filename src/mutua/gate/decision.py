@@ -15,6 +15,8 @@ from mutua.tls.peer import PeerCertificate
 
 _GOOD = Verdict()
 
+_ISSUED = CredentialKind.ISSUED  # to look into an enumeration takes as long as to look into a dictionary
+
 _OF_THE_REQUEST = frozenset({Reason.NOT_GRANTED, Reason.MALFORMED, Reason.UNTRUSTED_FORWARDER})
 
 
@@ -32,8 +34,7 @@ class Request(NamedTuple):
     raw_path: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A decision against.
 
     Attributes:
@@ -117,20 +118,50 @@ def identify(snapshot: Snapshot | None, peer: PeerCertificate | None, now: datet
         return Refusal(Reason.STALE_REGISTRY, "the registry has been out of reach for too long")
     if peer is None:
         return NO_CERTIFICATE
+    return recognize(snapshot, peer, now.timestamp()) or examine(snapshot, peer, now)
+
+
+def recognize(snapshot: Snapshot, peer: PeerCertificate, at: float) -> Identified | None:
+    """Who the peer is, where it has a certificate of ours and nothing is against it: most who call.
+
+    ``None`` says that something is, or that it may be known in another way: ``examine`` tells.
+
+    Args:
+        snapshot: the registry.
+        peer: its certificate.
+        at: now, in seconds since 1970.
+    """
+    thumbprint = peer.thumbprint
+    name = snapshot.issued.get(thumbprint)  # which nothing revoked is in
+    standing = snapshot.clients.get(name) if name is not None else None
+    if name is None or standing is None or standing.suspended or not peer.begins <= at <= peer.ends:
+        return None
+    return Identified(KnownClient(name, thumbprint, _ISSUED), standing, peer.ends)
+
+
+def examine(snapshot: Snapshot, peer: PeerCertificate, now: datetime) -> Identified | Refusal:
+    """Who anybody is that shows a certificate, and why not; it needs nothing that ``recognize`` has found out.
+
+    Args:
+        snapshot: the registry.
+        peer: its certificate.
+        now: UTC.
+    """
     thumbprint, not_before, not_after = peer.thumbprint, peer.not_before, peer.not_after
     found = prove(snapshot, peer, now)
-    name = found.client if isinstance(found, Proven) else None
+    taken_back = snapshot.revoked.get(thumbprint)
+    name = taken_back or (found.client if isinstance(found, Proven) else None)
     standing = snapshot.clients.get(name) if name is not None else None
     if now < not_before:
         return Refusal(Reason.NOT_YET_VALID, f"valid from {not_before:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
     if now > not_after:
         return Refusal(Reason.EXPIRED, f"expired at {not_after:%Y-%m-%dT%H:%M:%SZ}", name, thumbprint)
-    if thumbprint in snapshot.revoked:
+    if taken_back is not None:
         return Refusal(Reason.REVOKED, "the certificate is revoked", name, thumbprint)
     if standing is None or not isinstance(found, Proven):
         detail = found if isinstance(found, str) else "the certificate belongs to no client"
         return Refusal(Reason.UNKNOWN_CLIENT, detail, None, thumbprint)
-    foreign = snapshot.foreign.judge(peer, now) if found.kind is not CredentialKind.ISSUED else _GOOD
+    foreign = snapshot.foreign.judge(peer, now) if found.kind is not _ISSUED else _GOOD
     if foreign.revoked:
         return Refusal(Reason.REVOKED, foreign.revoked, name, thumbprint)
     if standing.suspended:

@@ -28,12 +28,13 @@ def problem_with(path: str, raw_path: bytes | None) -> str | None:
         return "the server does not tell the path as it was sent"
     # Most paths have no escape, no empty segment and none that starts with a dot: this runs on every request.
     if (
-        raw_path[:1] == b"/"
+        path[:1] == "/"
+        and "//" not in path
+        and "/." not in path
         and not raw_path.translate(None, _PLAIN)
-        and b"//" not in raw_path
-        and b"/." not in raw_path
+        and raw_path.decode("ascii") == path
     ):
-        return None if raw_path.decode("ascii") == path else _OTHER_PATH
+        return None
     if _ENCODED_SEPARATOR.search(raw_path):
         return "an encoded slash, backslash or NUL"
     if raw_path[:1] != b"/":

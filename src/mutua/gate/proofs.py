@@ -8,6 +8,8 @@ from mutua.gate.snapshot import Proof, Snapshot
 from mutua.registry.credentials import CredentialKind, Form, names_to_match
 from mutua.tls.peer import PeerCertificate
 
+_CERTIFICATE, _KEY = Form.CERTIFICATE, Form.KEY  # to look into an enumeration takes longer than all the rest
+
 
 class Proven(NamedTuple):
     """Whom a certificate proves.
@@ -26,7 +28,8 @@ class Proven(NamedTuple):
 def prove(snapshot: Snapshot, peer: PeerCertificate, now: datetime) -> Proven | str:
     """Whom the peer's certificate proves; or why nobody, for the log.
 
-    The most exact credential decides: a certificate of ours, then a pinned certificate, a pinned key, a subject.
+    The most exact credential decides: a certificate of ours, then a pinned certificate, a pinned key, a subject. Of
+    those that are revoked, which prove nobody, ``Snapshot.revoked`` tells.
     """
     client = snapshot.issued.get(peer.thumbprint)
     if client is not None:
@@ -47,7 +50,7 @@ def prove(snapshot: Snapshot, peer: PeerCertificate, now: datetime) -> Proven | 
 
 
 def _pin(snapshot: Snapshot, peer: PeerCertificate, now: datetime) -> Proof | None:
-    for key in ((Form.CERTIFICATE, peer.thumbprint), (Form.KEY, peer.key)):
+    for key in ((_CERTIFICATE, peer.thumbprint), (_KEY, peer.key)):
         proof = snapshot.pins.get(key)
         if proof is not None and _counts(proof, now):
             return proof

@@ -88,6 +88,20 @@ def _layered() -> "Layered[str, str]":
     return Layered({})
 
 
+def parted(issued: Iterable[tuple[str, str]], revoked: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What ``Snapshot.issued`` and ``Snapshot.revoked`` are to hold: no certificate is in both.
+
+    Args:
+        issued: the x5t#S256 of each certificate of ours, with its client's name.
+        revoked: the x5t#S256 of whatever is refused.
+    """
+    refused = dict.fromkeys(revoked, "")
+    good: dict[str, str] = {}
+    for thumbprint, client in issued:
+        (refused if thumbprint in refused else good)[thumbprint] = client
+    return good, refused
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the registry says, immutable; a change makes a new one that shares all the rest.
@@ -96,8 +110,9 @@ class Snapshot:
         version: the id of the last event it contains; 0 for an empty registry.
         hash: of that event: another store has another.
         clients: by name.
-        issued: the client's name for each certificate we issued to one, by x5t#S256.
-        revoked: what is refused whoever shows it, by x5t#S256.
+        issued: the client's name for each certificate we issued to one, by x5t#S256; none of those that are revoked.
+        revoked: what is refused whoever shows it, by x5t#S256; the name of the client whose certificate of ours it
+            is, and the empty one where it is nobody's.
         pins: by x5t#S256 of the certificate, or SPKI hash of the key.
         subjects: by the CA's key, the kind of name and the name; of each the clients that claim it.
         authorities: the SPKI hashes of the CAs that subjects are pinned to.
@@ -109,7 +124,7 @@ class Snapshot:
     hash: str = ""
     clients: Layered[str, Standing] = field(default_factory=lambda: Layered({}))
     issued: Layered[str, str] = field(default_factory=_layered)
-    revoked: Layered[str, bool] = field(default_factory=lambda: Layered({}))
+    revoked: Layered[str, str] = field(default_factory=_layered)
     pins: Mapping[tuple[Form, str], Proof] = field(default_factory=dict)
     subjects: Mapping[SubjectKey, tuple[Proof, ...]] = field(default_factory=dict)
     authorities: frozenset[str] = frozenset()
@@ -120,18 +135,19 @@ class Snapshot:
     def of(cls, version: int, clients: Iterable[Client], revoked: Iterable[str], *, hash_: str = "") -> "Snapshot":
         """Index clients that are given whole, with their credentials."""
         known = tuple(clients)
-        issued = {
-            each.value: client.name
+        issued = (
+            (each.value, client.name)
             for client in known
             for each in client.credentials
             if each.kind is CredentialKind.ISSUED
-        }
+        )
+        good, refused = parted(issued, revoked)
         return cls(
             version,
             hash_,
             Layered({each.name: standing_of(each.state is not ClientState.ACTIVE, each.grants) for each in known}),
-            Layered(issued),
-            Layered(dict.fromkeys(revoked, True)),
+            Layered(good),
+            Layered(refused),
         ).with_credentials((client.name, each) for client in known for each in client.credentials)
 
     def with_credentials(self, credentials: Iterable[tuple[str, Credential]]) -> "Snapshot":

@@ -1,11 +1,11 @@
 """The gate's snapshot of a home: read whole once, and then brought up to date by what has happened since."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mutua.gate.layered import Layered
-from mutua.gate.snapshot import Snapshot, standing_of
+from mutua.gate.snapshot import Snapshot, parted, standing_of
 from mutua.home.foreign_crls import ForeignCrls, sources_of
 from mutua.store import authorities, credentials, events, known, revocations
 
@@ -43,7 +43,7 @@ def follow(home: "Home", before: Snapshot) -> Snapshot:
             return before
         if len(happened) > MOST_FOLLOWED or _changes_all(connection, happened):
             return _load(home, connection, before)
-        return _followed(connection, before, happened)
+        return _followed(connection, before, happened, since=home.now() - REMEMBERED)
 
 
 def _load(home: "Home", connection: "Connection", before: Snapshot | None = None) -> Snapshot:
@@ -51,12 +51,15 @@ def _load(home: "Home", connection: "Connection", before: Snapshot | None = None
     clients = {name: standing_of(*held) for name, *held in known.everyone(connection)}
     names = {name: name for name in clients}  # one text for each name, however many certificates it has
     issued = known.issued(connection, since=home.now() - REMEMBERED)
+    good, refused = parted(
+        ((thumbprint, names.get(client, client)) for thumbprint, client in issued), revocations.thumbprints(connection)
+    )
     return Snapshot(
         version=end.count,
         hash=end.hash,
         clients=Layered(clients),
-        issued=Layered({thumbprint: names.get(client, client) for thumbprint, client in issued}),
-        revoked=Layered(dict.fromkeys(revocations.thumbprints(connection), True)),
+        issued=Layered(good),
+        revoked=Layered(refused),
         trust=end.count,
         foreign=ForeignCrls(home).load(connection, before.foreign if before else None),
     ).with_credentials(credentials.everyone(connection))
@@ -69,26 +72,39 @@ def _changes_all(connection: "Connection", happened: list[events.Happened]) -> b
     return retired or (bool(touched) and not touched.isdisjoint(authorities.thumbprints(connection)))
 
 
-def _lost(before: Snapshot, happened: list[events.Happened]) -> dict[str, None]:
-    """The certificates of clients that were removed, also if another client has the name by now."""
+def _certificates(
+    connection: "Connection", before: Snapshot, happened: list[events.Happened], since: datetime
+) -> tuple[Layered[str, str], Layered[str, str]]:
+    """Whose certificates are whose, and which of them are refused: none is in both."""
     removed = {each.subject for each in happened if each.kind == "client.removed"}
-    return dict.fromkeys(before.issued.holding(removed)) if removed else {}
+    born = [each.id for each in happened if each.kind == "certificate.issued"]
+    touched = {each.subject for each in happened if each.kind in _REVOCATIONS}
+    issued: dict[str, str | None] = {}
+    revoked: dict[str, str | None] = {}
+    if removed:  # also if another client has the name by now
+        issued.update(dict.fromkeys(before.issued.holding(removed)))
+        revoked.update(dict.fromkeys(before.revoked.holding(removed), ""))
+    if born:
+        issued.update(known.issued_by_events(connection, born))
+    if touched:
+        names = known.issued_among(connection, touched, since=since)
+        good, refused = parted(names, revocations.among(connection, touched))
+        issued |= dict.fromkeys(touched) | good
+        revoked |= dict.fromkeys(touched) | refused
+    return before.issued.with_changes(issued), before.revoked.with_changes(revoked)
 
 
-def _followed(connection: "Connection", before: Snapshot, happened: list[events.Happened]) -> Snapshot:
+def _followed(connection: "Connection", before: Snapshot, happened: list[events.Happened], since: datetime) -> Snapshot:
     named = {each.subject for each in happened if each.kind.startswith("client.")}
     there = known.everyone(connection, named) if named else ()
     clients = dict.fromkeys(named) | {name: standing_of(*held) for name, *held in there}
-    born = [each.id for each in happened if each.kind == "certificate.issued"]
-    touched = {each.subject for each in happened if each.kind in _REVOCATIONS}
+    issued, revoked = _certificates(connection, before, happened, since)
     after = Snapshot(
         version=happened[-1].id,
         hash=events.hash_of(connection, happened[-1].id) or "",
         clients=before.clients.with_changes(clients),
-        issued=before.issued.with_changes(_lost(before, happened)).with_changes(
-            dict(known.issued_by_events(connection, born)) if born else {}
-        ),
-        revoked=before.revoked.with_changes(revocations.among(connection, touched) if touched else {}),
+        issued=issued,
+        revoked=revoked,
         pins=before.pins,
         subjects=before.subjects,
         authorities=before.authorities,

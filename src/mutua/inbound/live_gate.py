@@ -10,7 +10,7 @@ from threading import Lock
 from sqlalchemy.exc import SQLAlchemyError
 
 from mutua.errors import MutuaError
-from mutua.gate.decision import Decision, Identified, Refusal, Request, identify, judge
+from mutua.gate.decision import Decision, Identified, Refusal, Request, examine, identify, judge, recognize
 from mutua.gate.foreign import WARN_AGAIN
 from mutua.gate.snapshot import Snapshot, rules_of
 from mutua.home.foreign_crls import ForeignCrls
@@ -33,7 +33,7 @@ FOREIGN_SECONDS = 0.1
 """How soon a partner's CRL that was fetched is asked."""
 
 MOST_ADMITTED = 8192
-"""Requests that are remembered likewise, a kilobyte each at the most."""
+"""Requests that are remembered likewise, a kilobyte each at the most, from a peer's second one on."""
 
 MOST_PATH = 200
 """Characters of a path that is remembered; longer ones are rarely asked for twice."""
@@ -51,7 +51,8 @@ class _View:
     Attributes:
         snapshot: what the registry says; ``None`` where that has been out of reach for too long.
         identified: by thumbprint.
-        admitted: by thumbprint and request. To decide depends on nothing else, until a certificate expires.
+        admitted: by thumbprint and request, who was let in with it; it counts for exactly him, for somebody who is
+            identified anew may be known as another.
     """
 
     snapshot: Snapshot | None
@@ -143,49 +144,61 @@ class LiveGate:
             peer: what was shown on the connection, verified; ``None`` where nothing was, and never for a bad one.
             request: what is asked for.
         """
-        view = self._fresh()
-        who = view.admitted.get((peer.thumbprint, request)) if peer is not None else None
+        view, at = self._fresh(), time.time()
+        who = view.identified.get(peer.thumbprint) if peer is not None else None
         decision: Decision
-        if who is not None and time.time() <= who.expires:
-            decision = who.known
+        if who is not None and at <= who.expires:
             self._note(who.known)
+            decision = self._again(view, who, request)
         else:
-            decision = self._decided(view, peer, request)
+            decision = judge(self._identified(view, peer, at), request, self._public)
         for watch in self.watching:
             watch(decision, request)
         return decision
 
-    def _decided(self, view: _View, peer: PeerCertificate | None, request: Request) -> Decision:
-        who = self._identified(view, peer)
+    def _again(self, view: _View, who: Identified, request: Request) -> Decision:
+        """What becomes of a request of somebody who has made others."""
+        asked = who.known.thumbprint, request
+        if view.admitted.get(asked) is who:
+            return who.known
         decision = judge(who, request, self._public)
-        if isinstance(who, Identified) and decision is who.known and len(request.path) <= MOST_PATH:
+        if decision is who.known and len(request.path) <= MOST_PATH:
             if len(view.admitted) >= MOST_ADMITTED:
                 view.admitted.clear()
-            view.admitted[who.known.thumbprint, request] = who
+            view.admitted[asked] = who
         return decision
 
     def identify(self, peer: PeerCertificate | None) -> Identified | Refusal:
         """Who a peer is now, whatever it may call."""
-        return self._identified(self._fresh(), peer)
+        view, at = self._fresh(), time.time()
+        who = view.identified.get(peer.thumbprint) if peer is not None else None
+        if who is not None and at <= who.expires:
+            self._note(who.known)
+            return who
+        return self._identified(view, peer, at)
 
     def _fresh(self) -> _View:
         """What is known now, unless that is too old to go by."""
         return self._view if time.monotonic() - self._confirmed <= self._max_stale else _View(None)
 
-    def _identified(self, view: _View, peer: PeerCertificate | None) -> Identified | Refusal:
-        who = view.identified.get(peer.thumbprint) if peer is not None else None
-        if who is None or time.time() > who.expires:
-            now = datetime.now(UTC)
-            found = identify(view.snapshot, peer, now)
-            if isinstance(found, Refusal):
-                return found
-            if len(view.identified) >= MOST_IDENTIFIED:
-                view.identified.clear()
+    def _identified(self, view: _View, peer: PeerCertificate | None, at: float) -> Identified | Refusal:
+        """Who a peer is that is not remembered."""
+        snapshot = view.snapshot
+        if snapshot is None or peer is None:
+            return identify(snapshot, peer, datetime.now(UTC))
+        found = recognize(snapshot, peer, at)
+        if found is None:
+            examined = examine(snapshot, peer, datetime.now(UTC))
+            if isinstance(examined, Refusal):
+                return examined
+            found = examined
             for warning in found.warnings:
                 self._warn(warning)
-            who = view.identified[found.known.thumbprint] = found
-        self._note(who.known)
-        return who
+        if len(view.identified) >= MOST_IDENTIFIED:
+            view.identified.clear()
+        view.identified[found.known.thumbprint] = found
+        self._note(found.known)
+        return found
 
     def _note(self, known: KnownClient) -> None:
         if known.thumbprint not in self._callers.noted:

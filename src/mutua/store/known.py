@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, select
 
 from mutua.registry.clients import ClientState
 from mutua.registry.grants import Grant
+from mutua.store.inventory import with_thumbprint
 from mutua.store.schema import certificates, clients, grants
 
 _AT_ONCE = 10_000
@@ -57,6 +58,14 @@ def issued_by_events(connection: Connection, events: Collection[int]) -> Iterato
     """The same of the certificates that these events tell of, at most ``MOST_NAMED``."""
     query = select(certificates.c.thumbprint, certificates.c.client).where(
         certificates.c.id.in_(events), certificates.c.client.is_not(None)
+    )
+    return _pairs(connection, query)
+
+
+def issued_among(connection: Connection, chosen: Collection[str], *, since: datetime) -> Iterator[tuple[str, str]]:
+    """The same as ``issued`` of these certificates, by x5t#S256, at most ``MOST_NAMED``."""
+    query = select(certificates.c.thumbprint, certificates.c.client).where(
+        with_thumbprint(connection, chosen), certificates.c.client.is_not(None), certificates.c.not_after >= since
     )
     return _pairs(connection, query)
 

@@ -66,14 +66,19 @@ def thumbprints(connection: Connection) -> list[str]:
     return refused
 
 
-def among(connection: Connection, chosen: Collection[str]) -> dict[str, bool | None]:
-    """Which of these certificates, by x5t#S256, are revoked or on hold by now: true, or ``None`` for not."""
+def among(connection: Connection, chosen: Collection[str]) -> set[str]:
+    """Which of these certificates, by x5t#S256, are refused by now; see ``thumbprints``."""
     query = (
-        select(certificates.c.thumbprint)
-        .join(revocations, revocations.c.certificate == certificates.c.id)
+        select(certificates.c.thumbprint, certificates.c.authority, certificates.c.client, revocations.c.certificate)
+        .outerjoin(revocations, revocations.c.certificate == certificates.c.id)
         .where(with_thumbprint(connection, chosen))
     )
-    return dict.fromkeys(chosen) | dict.fromkeys(connection.execute(query).scalars(), True)
+    found = connection.execute(query).all()
+    refused = {thumbprint for thumbprint, _, _, revoked in found if revoked is not None}
+    if len(refused) < len(found):  # a CA that is trusted no more is rare, to take a certificate off hold as well
+        retired = set(_retired(connection))
+        refused |= {thumbprint for thumbprint, authority, client, _ in found if client and authority in retired}
+    return refused
 
 
 def _retired(connection: Connection) -> list[str]:

@@ -34,6 +34,7 @@ class PeerCertificate:
         thumbprint: the leaf's x5t#S256.
         not_before, not_after: the leaf's validity, UTC.
         resumed: whether the TLS session was resumed, so that no certificate was verified in this handshake.
+        begins, ends: the leaf's validity again, in seconds since 1970: reckoned once, for many decisions.
     """
 
     leaf: x509.Certificate = field(repr=False)
@@ -42,6 +43,12 @@ class PeerCertificate:
     not_before: datetime
     not_after: datetime
     resumed: bool = False
+    begins: float = field(init=False, repr=False, compare=False)
+    ends: float = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "begins", self.not_before.timestamp())
+        object.__setattr__(self, "ends", self.not_after.timestamp())
 
     @property
     def key(self) -> str:
