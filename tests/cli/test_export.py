@@ -17,8 +17,10 @@ from mutua import Home, Identity
 from mutua.pki.certificates import read_certificates, write_der, write_pem
 from mutua.pki.keys import read_private_key, write_private_key
 from mutua.pki.pkcs7 import read_pkcs7, write_pkcs7
-from mutua.pki.pkcs12 import COMPATIBLE_ITERATIONS, open_pkcs12, read_pkcs12, write_pkcs12
+from mutua.pki.pkcs12 import COMPATIBLE_ITERATIONS, open_pkcs12, write_pkcs12
 from tests.cli.conftest import Result, Run
+from tests.outbound.issuers import KEY, line
+from tests.pki.pkcs12_reading import read_pkcs12
 
 USAGE, UNREADABLE, NOT_ALLOWED = 2, 3, 4
 FACTS = {"file", "format", "thumbprint", "not_after", "certificates", "has_key", "encrypted"}
@@ -263,6 +265,30 @@ def test_a_truststore_is_a_source_without_a_key(
     assert (tmp_path / "trust.pem").read_bytes() == (tmp_path / "ca.pem").read_bytes()
     assert "no private key of 'trust'" in mutua("cert", "export", "trust.p12", "--format", "p12", *opened).error()
     assert "--source-password-file" in mutua("cert", "export", "trust.p12", "--format", "der").err
+
+
+def test_what_is_missing_is_fetched_and_kept_when_asked(mutua: Run, tmp_path: Path, password: str) -> None:
+    with line() as bank:
+        (tmp_path / "bank.pem").write_bytes(write_pem([bank.leaf]) + write_private_key(KEY))
+        command = ("cert", "export", "bank.pem", "--format", "p12", "--password-file", password, "--fetch")
+        refused = mutua(*command)
+        assert refused.code == 5
+        assert "--allow-private" in refused.error()
+        assert not (tmp_path / "bank.p12").exists()
+        assert mutua(*command, "--allow-private", "--json").json["certificates"] == 2
+        _, chain = read_pkcs12((tmp_path / "bank.p12").read_bytes(), b"secret")
+        assert chain == (bank.leaf, bank.issuing)
+
+
+def test_of_two_identities_in_a_file_none_is_guessed(
+    mutua: Run, woovi: Identity, tmp_path: Path, password: str
+) -> None:
+    with line() as bank:
+        two = woovi.chain_pem() + woovi.key_pem() + write_pem([bank.leaf]) + write_private_key(KEY)
+        (tmp_path / "two.pem").write_bytes(two)
+    result = mutua("cert", "export", "two.pem", "--format", "p12", "--password-file", password)
+    assert result.code == 3
+    assert "2 private keys" in result.error()
 
 
 def test_a_password_that_openssl_could_not_take_is_refused(mutua: Run, tmp_path: Path) -> None:

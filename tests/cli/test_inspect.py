@@ -13,13 +13,16 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mutua import Home
-from mutua.pki.certificates import write_der
+from mutua.doctor.extensions import key_identifiers
+from mutua.pki.certificates import write_der, write_pem
+from mutua.pki.keys import write_private_key
 from mutua.pki.pem import write_pem_block
 from mutua.pki.pkcs7 import write_pkcs7
 from mutua.pki.pkcs12 import write_pkcs12
 from mutua.pki.thumbprints import spki_s256
 from tests.cli.conftest import Run
-from tests.pki.hierarchy import NOW, client, issuing_ca, key_of
+from tests.outbound.issuers import line
+from tests.pki.hierarchy import NOW, client, issuing_ca, key_of, server
 from tests.pki.test_contents import a_crl, a_request
 
 HOSTILE = "evil\x1b]0;title\x07\r\n\u202ename"
@@ -59,7 +62,9 @@ def test_a_key_says_whose_it_is_and_is_not_shown(mutua: Run, home: Home, folder:
     identity = home.identities.load("woovi")
     file = write(folder / "both.pem", identity.key_pem() + identity.chain_pem())
     result = mutua("cert", "inspect", file)
-    assert result.out.startswith("both.pem: 1 private key, 2 certificates\n\nprivate key  P-256\n")
+    assert result.out.startswith("both.pem: 1 private key, 2 certificates\n\nit is        an identity: ")
+    assert "\nas a client  yes\n" in result.out
+    assert "\n\nprivate key  P-256\n" in result.out
     assert f"belongs to   the certificate {identity.thumbprint}\n" in result.out
     alone = mutua("cert", "inspect", "home/identities/woovi/key.pem")
     assert "belongs to   no certificate in this file\n" in alone.out
@@ -115,13 +120,72 @@ def test_as_json_with_stable_keys(mutua: Run, folder: Path) -> None:
     one = write(folder / "one.der", write_der(client().certificate))
     two = write(folder / "two.p7b", write_pkcs7(client().chain))
     result = mutua("cert", "inspect", one, two, "--json")
-    assert [set(each) for each in result.json] == [{"file", "contents"}] * 2
+    assert [set(each) for each in result.json] == [{"file", "contents", "identity"}] * 2
+    assert [each["identity"]["thumbprint"] for each in result.json] == [client().thumbprint] * 2
+    assert result.json[0]["identity"]["chain_state"] == "incomplete"
+    assert result.json[0]["identity"]["missing_issuer"]["perhaps_root"] is False
     assert [each["file"] for each in result.json] == [one, two]
     (certificate,) = result.json[0]["contents"]
     assert certificate["thumbprint"] == client().thumbprint
     assert certificate["not_after"] == client().not_after.isoformat()
     assert [each["kind"] for each in result.json[1]["contents"]] == ["pkcs7"]
     assert result.err == ""
+
+
+def told(out: str) -> dict[str, str]:
+    """The lines of the first section."""
+    return {line[:11].strip(): line[13:] for line in out.split("\n\n")[1].splitlines()}
+
+
+def test_what_it_is_good_for_is_said_in_words(mutua: Run, folder: Path) -> None:
+    good = told(mutua("cert", "inspect", write(folder / "good.pem", client().key_pem() + client().chain_pem())).out)
+    assert good["it is"] == "an identity: a private key with its certificate"
+    assert (good["of"], good["as a client"]) == ("CN=woovi", "yes")
+    assert good["chain"].startswith("1 intermediate, up to CN=Root CA,O=Acme Payments, which is not in it")
+    of_server = told(mutua("cert", "inspect", write(folder / "s.pem", server().chain_pem())).out)
+    assert of_server["it is"] == "a certificate without its private key"
+    assert of_server["as a client"] == "NO: not for TLS clients (its extended key usage)"
+    wrong = write_private_key(key_of("root")) + client().chain_pem()
+    assert "NOT the certificate's" in told(mutua("cert", "inspect", write(folder / "w.pem", wrong)).out)["it is"]
+
+
+def test_a_missing_issuer_is_named(mutua: Run, folder: Path) -> None:
+    alone = told(mutua("cert", "inspect", write(folder / "leaf.der", write_der(client().certificate))).out)
+    assert alone["chain"].startswith("INCOMPLETE, unless servers trust its issuer itself")
+    identifier = key_identifiers(client().certificate)["authority_key_identifier"]
+    assert alone["missing"].startswith(
+        f"CN=Issuing CA 1,O=Acme Payments, key identifier {identifier}: it issued CN=woovi"
+    )
+    assert "ask whoever issued" in alone["to get it"]
+
+
+def test_a_missing_issuer_is_fetched_only_when_asked(mutua: Run, folder: Path) -> None:
+    with line() as bank:
+        file = write(folder / "leaf.pem", write_pem([bank.leaf]))
+        assert "--fetch" in told(mutua("cert", "inspect", file).out)["to get it"]
+        strict = mutua("cert", "inspect", file, "--fetch")
+        assert "within a private network" in told(strict.out)["not fetched"]
+        assert "--allow-private" in told(strict.out)["not fetched"]
+        assert not bank.below.requests
+        result = mutua("cert", "inspect", file, "--fetch", "--allow-private")
+        assert told(result.out)["chain"] == "complete: 1 intermediate, and the root 'root'"
+        assert f"CN=issuing from {bank.below.url('/issuing.cer')}" in result.out
+        (seen,) = mutua("cert", "inspect", file, "--fetch", "--allow-private", "--json").json
+        assert [each["subject"] for each in seen["fetched"]] == ["CN=issuing", "CN=root"]
+        assert (seen["identity"]["chain_state"], seen["identity"]["missing_issuer"]) == ("complete", None)
+
+
+@pytest.mark.parametrize(
+    "options", [["--allow-private"], ["--fetch", "--subject-dn", "CN=woovi"]], ids=["no-fetch", "comparison"]
+)
+def test_options_that_mean_nothing_are_not_passed_over(mutua: Run, folder: Path, options: list[str]) -> None:
+    assert mutua("cert", "inspect", write(folder / "a.pem", client().chain_pem()), *options).code == 2
+
+
+def test_a_keystore_of_java_is_told_from_junk(mutua: Run, folder: Path) -> None:
+    result = mutua("cert", "inspect", write(folder / "bank.jks", b"\xfe\xed\xfe\xed\x00\x00\x00\x02"))
+    assert (result.code, result.error()) == (3, "bank.jks: it is a Java keystore (JKS), which only Java opens")
+    assert "keytool -importkeystore" in result.err
 
 
 def test_of_several_files_each_is_told_of(mutua: Run, folder: Path) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
-from mutua import Home
+from mutua import Home, Identity
+from mutua.pki.certificates import write_pem
 from tests.docs.partner import sloppy_partner
 from tests.missing import missing
+from tests.outbound.issuers import line
 from tests.postgresql import running_cluster
 from tests.serving import Serving
 
@@ -60,8 +62,11 @@ def stage(page: str, folder: Path, template: Path) -> Iterator[StandIns]:
         template: a home as after docs/getting-started.md.
     """
     match page:
-        case "docs/calling.md":
+        case "docs/calling.md" | "docs/clients.md" | "docs/explain.md":
             with _bank(folder, template) as stand_ins:
+                yield stand_ins
+        case "docs/identities.md":
+            with _sent(folder, template) as stand_ins:
                 yield stand_ins
         case "docs/certificates.md":
             known = _started(folder, template)
@@ -79,6 +84,9 @@ def stage(page: str, folder: Path, template: Path) -> Iterator[StandIns]:
             | "docs/forward-auth.md"
             | "docs/public-paths.md"
         ):
+            yield _started(folder, template)
+        case "docs/est.md":
+            _require("curl", "jq")
             yield _started(folder, template)
         case "docs/proxies.md":
             _require("nginx")
@@ -128,14 +136,7 @@ def _bank(folder: Path, template: Path) -> Iterator[StandIns]:
     """A bank's server, and the files it has sent: a password-protected PKCS#12, the same as PEM, and its CA."""
     shutil.copytree(template, folder.parent / "bank", symlinks=True)
     with Home.open(folder.parent / "bank") as home:
-        ours = home.identities.load("woovi")
-        sealed = pkcs12.serialize_key_and_certificates(
-            b"woovi", ours.key, ours.certificate, ours.chain[1:], BestAvailableEncryption(PASSWORD)
-        )
-        (folder / "bank.p12").write_bytes(sealed)
-        (folder / "password.txt").write_bytes(PASSWORD + b"\n")
-        (folder / "chain.pem").write_bytes(ours.chain_pem())
-        (folder / "key.pem").write_bytes(ours.key_pem())
+        _send(home.identities.load("woovi"), folder)
         shutil.copy(home.path / "ca.pem", folder / "bank-ca.pem")
         serving = Serving.start(home, app="tests.docs.bank:app", identity="api.acme.example")
         try:
@@ -146,3 +147,22 @@ def _bank(folder: Path, template: Path) -> Iterator[StandIns]:
                 }
         finally:
             serving.stop()
+
+
+def _send(ours: Identity, folder: Path) -> None:
+    sealed = pkcs12.serialize_key_and_certificates(
+        b"woovi", ours.key, ours.certificate, ours.chain[1:], BestAvailableEncryption(PASSWORD)
+    )
+    (folder / "bank.p12").write_bytes(sealed)
+    (folder / "password.txt").write_bytes(PASSWORD + b"\n")
+    (folder / "chain.pem").write_bytes(ours.chain_pem())
+    (folder / "key.pem").write_bytes(ours.key_pem())
+
+
+@contextmanager
+def _sent(folder: Path, template: Path) -> Iterator[StandIns]:
+    """The same files without a server; and a certificate alone, whose issuers are on this machine."""
+    _send(Identity.load(template / "identities" / "woovi"), folder)
+    with line() as bank:
+        (folder / "alone.pem").write_bytes(write_pem([bank.leaf]))
+        yield {"alone.pem --fetch": "alone.pem --fetch --allow-private"}

@@ -13,7 +13,7 @@ from mutua import Home
 from mutua.errors import NetworkError
 from mutua.gate.decision import Refusal, Request
 from mutua.home import snapshots
-from mutua.home.crl_fetching import CrlFetcher
+from mutua.home.fetching import Fetcher
 from mutua.home.foreign_crls import RETRY, CrlCondition, ForeignCrls
 from mutua.home.upkeep import Upkeep
 from mutua.inbound.live_gate import LiveGate
@@ -384,7 +384,7 @@ def test_private_addresses_are_refused_unless_the_settings_allow_them(home: Home
     assert error is not None
     assert "within a private network" in error
     assert not partner.requests
-    assert ForeignCrls(home, CrlFetcher(allow_private=True)).fetch_due(anyway=True) == 1
+    assert ForeignCrls(home, Fetcher(max_bytes=100_000, allow_private=True)).fetch_due(anyway=True) == 1
 
 
 def test_a_client_that_is_let_in_meanwhile_is_warned_of(home: Home, caplog: pytest.LogCaptureFixture) -> None:

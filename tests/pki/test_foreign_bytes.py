@@ -28,7 +28,7 @@ from mutua.pki.certificates import (
     write_pem,
 )
 from mutua.pki.keys import KeyType, read_private_key
-from mutua.pki.pkcs12 import looks_like_pkcs12, read_pkcs12
+from mutua.pki.pkcs12 import looks_like_pkcs12, open_pkcs12
 from mutua.pki.thumbprints import x5t_s256
 from tests.pki.hierarchy import client, key_of, root, server
 from tests.pki.mutations import foreign
@@ -97,13 +97,13 @@ def test_private_keys_with_a_password(data: bytes) -> None:
 @survives(PFX, 400)
 def test_pkcs12(data: bytes) -> None:
     with suppress(MutuaError):
-        read_pkcs12(data)
+        open_pkcs12(data)
 
 
 @survives(PFX, 400)
 def test_pkcs12_with_a_password(data: bytes) -> None:
     with suppress(MutuaError):
-        read_pkcs12(data, PASSWORD)
+        open_pkcs12(data, PASSWORD)
 
 
 @given(st.binary(max_size=16))

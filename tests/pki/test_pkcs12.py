@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from mutua.errors import EncryptedKey, InvalidInput, UnreadableKey, WrongPassword
+from mutua.errors import EncryptedKey, InvalidInput, UnreadableCertificate, UnreadableKey, WrongPassword
 from mutua.pki.certificates import write_der
 from mutua.pki.der import OCTET_STRING, encode, encode_identifier, read_der
 from mutua.pki.keys import KeyType, write_private_key
@@ -28,12 +28,12 @@ from mutua.pki.pkcs12 import (
     MAX_PKCS12_BYTES,
     looks_like_pkcs12,
     open_pkcs12,
-    read_pkcs12,
     write_pkcs12,
 )
 from mutua.tls.identity import Identity
 from tests.pki import bombs
 from tests.pki.hierarchy import client, server
+from tests.pki.pkcs12_reading import read_pkcs12
 
 SEALED = BestAvailableEncryption(b"correct horse")
 TRIPLE_DES = (
@@ -87,11 +87,11 @@ def test_a_missing_password_is_told_from_a_wrong_one() -> None:
         read_pkcs12(pfx(client()), b"battery staple")
 
 
-def test_a_file_without_a_key_or_without_a_certificate_is_refused() -> None:
-    with pytest.raises(UnreadableKey, match="no usable key"):
-        read_pkcs12(pkcs12.serialize_key_and_certificates(None, None, None, client().chain, NoEncryption()))
-    with pytest.raises(UnreadableKey, match="no usable key"):
-        read_pkcs12(pkcs12.serialize_key_and_certificates(None, client().key, None, None, NoEncryption()))
+def test_a_file_without_a_key_or_without_a_certificate_is_no_identity() -> None:
+    with pytest.raises(UnreadableKey, match="a truststore"):
+        Identity.load(pkcs12.serialize_key_and_certificates(None, None, None, client().chain, NoEncryption()))
+    with pytest.raises(UnreadableCertificate, match="a private key and no certificate"):
+        Identity.load(pkcs12.serialize_key_and_certificates(None, client().key, None, None, NoEncryption()))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 from mutua.errors import UnreadableKey
 from mutua.pki.certificates import read_certificates
 from mutua.pki.keys import KeyType, public_key_bytes, read_private_key, write_private_key
-from mutua.pki.pkcs12 import COMPATIBLE_ITERATIONS, MODERN_ITERATIONS, open_pkcs12, read_pkcs12, write_pkcs12
+from mutua.pki.pkcs12 import COMPATIBLE_ITERATIONS, MODERN_ITERATIONS, open_pkcs12, write_pkcs12
 from tests.pki.hierarchy import client
+from tests.pki.pkcs12_reading import read_pkcs12
 
 Peer = Callable[[str], str]
 PASSWORD = "correct horse"

@@ -1,5 +1,6 @@
 """Identity, Trust and PeerCertificate give a value or an error of mutua's tree, whatever they are given."""
 
+import base64
 from contextlib import suppress
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from mutua.errors import MutuaError
 from mutua.pki.certificates import write_der, write_pem
 from mutua.pki.keys import KeyType
+from mutua.pki.pkcs7 import write_pkcs7
 from mutua.tls.handshake import shown_leaf
 from mutua.tls.identity import Identity
 from mutua.tls.peer import PeerCertificate
@@ -31,6 +33,14 @@ IDENTITIES = [
         for encryption in (NoEncryption(), SEALED)
     ),
 ]
+WRAPPED = [
+    IDENTITIES[0].decode().encode("utf-16"),
+    base64.b64encode(IDENTITIES[0]),
+    base64.b64encode(IDENTITIES[2]),
+    IDENTITIES[0].replace(b"\n", b"\\n"),
+    write_pkcs7(WOOVI.chain),
+    write_pkcs7(WOOVI.chain, pem=False),
+]
 MESSAGES = [tls12_message(*BUNDLES[:2]), tls13_message(*BUNDLES[:2])]
 
 bounded = settings(max_examples=400, deadline=None)
@@ -43,6 +53,23 @@ def test_identities(data: bytes, password: str | None) -> None:
         identity = Identity.load(data, password=password)
         repr(identity)
         identity.client_context(Trust((root().certificate,)))
+
+
+@bounded
+@given(foreign(WRAPPED), st.booleans())
+def test_wrapped_identities(data: bytes, as_text: bool) -> None:
+    source = data.decode("latin-1") if as_text else data
+    with suppress(MutuaError):
+        repr(Identity.load(source, key=WOOVI.key_pem()))
+    with suppress(MutuaError):
+        repr(Identity.load(source).missing_issuer)
+
+
+@bounded
+@given(st.text())
+def test_any_text_is_a_path_or_an_error_of_ours(text: str) -> None:
+    with suppress(MutuaError):
+        Identity.load(text)
 
 
 @bounded

@@ -14,8 +14,10 @@ Resolve = Callable[[str, int], Sequence[str]]
 MAX_ADDRESSES = 16
 """Of one name; whoever answers with more means no good."""
 
+SETTING_HINT = "if that is meant: allow_private = true under [foreign_crls] in mutua.toml"
+"""How a private address is allowed for what the servers of a home fetch."""
+
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
-_HINT = "if that is meant: allow_private = true under [foreign_crls] in mutua.toml"
 
 
 def addresses_of(host: str, port: int) -> list[str]:
@@ -25,7 +27,13 @@ def addresses_of(host: str, port: int) -> list[str]:
 
 
 def callable_addresses(
-    host: str, port: int, *, seconds: float, allow_private: bool, resolve: Resolve = addresses_of
+    host: str,
+    port: int,
+    *,
+    seconds: float,
+    allow_private: bool,
+    resolve: Resolve = addresses_of,
+    private_hint: str = SETTING_HINT,
 ) -> list[str]:
     """Resolve a name once, and refuse it where any of its addresses may not be called.
 
@@ -35,6 +43,7 @@ def callable_addresses(
         seconds: how long the resolver may take.
         allow_private: whether addresses within one's own networks may be called, this machine's among them.
         resolve: the resolver.
+        private_hint: how a private address is allowed, for whoever meets one.
 
     Raises:
         NetworkError: it has no address, or one that may not be called, or the resolver does not answer.
@@ -46,7 +55,7 @@ def callable_addresses(
         raise NetworkError(f"{host[:80]!r} has {len(found)} addresses, more than {MAX_ADDRESSES}")
     for text in found:
         if why := _refusal(text, allow_private=allow_private):
-            raise NetworkError(f"{host[:80]!r} is at {text}, which is {why}", hint=_HINT)
+            raise NetworkError(f"{host[:80]!r} is at {text}, which is {why}", hint=private_hint)
     return found
 
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from mutua.errors import NetworkError, UnreadableCrl
 from mutua.gate.foreign import ForeignRevocations, Loaded, key_of
 from mutua.pki.certificates import read_certificate
-from mutua.pki.foreign_crl import ForeignCrl, as_der, read_foreign_crl
+from mutua.pki.foreign_crl import MAX_FOREIGN_CRL_BYTES, ForeignCrl, as_der, read_foreign_crl
 from mutua.pki.thumbprints import base64url
 from mutua.registry.credentials import CrlSource, StalePolicy
 from mutua.store import credentials, foreign_crls
@@ -22,7 +22,7 @@ from mutua.store.foreign_crls import Fetched
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from mutua.home.crl_fetching import Fetch
+    from mutua.home.fetching import Fetch
     from mutua.home.home import Home
 
 RETRY = timedelta(minutes=2)
@@ -164,9 +164,10 @@ class ForeignCrls:
     def _fetch(self) -> "Fetch":
         if self._given is not None:
             return self._given
-        from mutua.home.crl_fetching import CrlFetcher  # noqa: PLC0415 -- an HTTP client, which most commands do without
+        from mutua.home.fetching import Fetcher  # noqa: PLC0415 -- an HTTP client, which most commands do without
 
-        return CrlFetcher(allow_private=self._home.settings.foreign_crls.allow_private, stopping=self._stopping)
+        allow_private = self._home.settings.foreign_crls.allow_private
+        return Fetcher(max_bytes=MAX_FOREIGN_CRL_BYTES, allow_private=allow_private, stopping=self._stopping)
 
     def _is_due(self, known: Fetched | None) -> bool:
         if known is None:

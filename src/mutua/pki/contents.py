@@ -29,6 +29,7 @@ from mutua.pki.pbes import require_affordable
 from mutua.pki.pem import PemBlock, looks_like_pem, pem_blocks
 from mutua.pki.pkcs7 import looks_like_pkcs7, read_pkcs7
 from mutua.pki.pkcs12 import MAX_PRIVATE_KEYS, looks_like_pkcs12, open_pkcs12
+from mutua.pki.unwrapping import OPENSSH_HINT, OPENSSH_LABEL, unwrapped
 
 MAX_CONTENTS_BYTES = 64 * 1024 * 1024
 """A CRL with a million entries takes up to 48 MiB; every other kind has a smaller limit of its own."""
@@ -88,6 +89,11 @@ class Pkcs12Content:
 
     contents: tuple[PrivateKeyContent | CertificateContent, ...]
 
+    @property
+    def has_key(self) -> bool:
+        """Whether a private key is in it; a truststore has none."""
+        return any(isinstance(each, PrivateKeyContent) for each in self.contents)
+
 
 @dataclass(frozen=True, slots=True)
 class Pkcs7Content:
@@ -130,7 +136,7 @@ def read_contents(data: bytes, password: bytes | None = None) -> tuple[Content, 
     """Read everything in a file, in its order.
 
     Args:
-        data: the file's bytes, at most 64 MiB.
+        data: the file's bytes, at most 64 MiB; see ``unwrapping`` for what may be around PEM and DER.
         password: opens private keys and PKCS#12; ignored by what is not encrypted.
 
     Raises:
@@ -141,13 +147,16 @@ def read_contents(data: bytes, password: bytes | None = None) -> tuple[Content, 
     """
     if len(data) > MAX_CONTENTS_BYTES:
         raise UnreadableContents(f"{len(data)} bytes are too many: the limit is {MAX_CONTENTS_BYTES}", hint=_HINT)
+    data = unwrapped(data)
     if looks_like_pem(data):
         found = tuple(_read_blocks(pem_blocks(data), password))
     else:
         found = (_read(data, _kind_of(data), password),)
     if all(isinstance(each, UnknownContent) for each in found):
-        labels = ", ".join(repr(each.label) for each in found if isinstance(each, UnknownContent) and each.label)
-        raise UnreadableContents(f"nothing in it is of a known kind{': ' if labels else ''}{labels[:200]}", hint=_HINT)
+        named = [each.label for each in found if isinstance(each, UnknownContent) and each.label]
+        labels = f": {', '.join(map(repr, named))}"[:200] if named else ""
+        hint = OPENSSH_HINT if OPENSSH_LABEL in named else _HINT
+        raise UnreadableContents(f"nothing in it is of a known kind{labels}", hint=hint)
     return found
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, pkcs12
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs12
 
 from mutua.errors import EncryptedKey, InvalidInput, Unreadable, UnreadableKey, WrongPassword
 from mutua.pki.certificates import read_certificate, write_der
 from mutua.pki.der import SEQUENCE, dotted, encode, encode_identifier
 from mutua.pki.foreign import parsing
-from mutua.pki.keys import PrivateKey, public_key_bytes, read_encrypted_key, read_private_key
+from mutua.pki.keys import PrivateKey, read_encrypted_key, read_private_key
 from mutua.pki.pbes import Pkcs12Kdf, require_affordable
 from mutua.pki.pfx import (
     CERTIFICATE_BAG,
@@ -34,9 +34,6 @@ MAX_PKCS12_BYTES = 256 * 1024
 
 MAX_PRIVATE_KEYS = 16
 """A keystore of a service holds one or a few; each RSA-8192 key takes 40 ms to check."""
-
-MAX_CERTIFICATES = 100
-"""Beside a key: chains have up to ten. To put them in order each may be verified with each."""
 
 MODERN_ITERATIONS = 600_000
 """For PBKDF2 with SHA-256: OWASP's Password Storage Cheat Sheet, and what GnuTLS writes."""
@@ -115,30 +112,6 @@ def open_pkcs12(data: bytes, password: bytes | None = None) -> Pkcs12:
         tuple(each for each in found if isinstance(each, NamedKey)),
         tuple(each for each in found if isinstance(each, NamedCertificate)),
     )
-
-
-def read_pkcs12(data: bytes, password: bytes | None = None) -> tuple[PrivateKey, tuple[x509.Certificate, ...]]:
-    """Read the first key and the certificates, the key's own first.
-
-    Args:
-        data: the file's bytes, at most 256 KiB.
-        password: see ``open_pkcs12``.
-
-    Raises:
-        EncryptedKey, WrongPassword, UnreadableKey: see ``open_pkcs12``; also without a key and its certificate, and
-            with more than 100 certificates.
-    """
-    opened = open_pkcs12(data, password)
-    certificates = [each.certificate for each in opened.certificates]
-    if len(certificates) > MAX_CERTIFICATES:
-        raise UnreadableKey(f"{len(certificates)} certificates are too many to be a key's chain", hint=_HINT)
-    if opened.keys:
-        key = opened.keys[0].key
-        own = public_key_bytes(key.public_key())
-        for certificate in certificates:
-            if certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == own:
-                return key, (certificate, *(each for each in certificates if each is not certificate))
-    raise UnreadableKey("the PKCS#12 file holds no usable key with a certificate", hint=_HINT)
 
 
 def write_pkcs12(

@@ -28,9 +28,18 @@ def accepted_crl_url(text: str) -> str:
     """Return ``text`` if a CRL can be fetched there.
 
     Raises:
+        InvalidAddress: see ``accepted_url``.
+    """
+    return accepted_url(text, example="http://crl.bank.example/ca.crl")
+
+
+def accepted_url(text: str, *, example: str = "http://ca.bank.example/ca.cer") -> str:
+    """Return ``text`` if something can be fetched there.
+
+    Raises:
         InvalidAddress: it is not http or https, has a user's name or password in it, or is no address.
     """
-    hint = "give it like http://crl.bank.example/ca.crl"
+    hint = f"give it like {example}"
     shown = text[:80]
     try:
         parts = urlsplit(text)
@@ -39,9 +48,9 @@ def accepted_crl_url(text: str) -> str:
     except ValueError:
         usable, parts = False, urlsplit("")
     if not usable:
-        raise InvalidAddress(f"{shown!r} is not an http or https address of a CRL", hint=hint)
+        raise InvalidAddress(f"{shown!r} is not an http or https address", hint=hint)
     if "@" in parts.netloc:
-        raise InvalidAddress("a name or password in the address of a CRL is not taken", hint=hint)
+        raise InvalidAddress("an address with a name or password in it is not taken", hint=hint)
     if parts.fragment:
         raise InvalidAddress(f"{shown!r} has a fragment, which is never sent", hint=hint)
     return text

@@ -9,23 +9,15 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from mutua.errors import KeyMismatch, UnreadableCertificate, UnreadableFile, UnreadableKey
-from mutua.pki.certificates import issued_by, names_of, read_certificates, write_pem
-from mutua.pki.keys import (
-    MAX_KEY_BYTES,
-    PrivateKey,
-    PublicKey,
-    accepted_public_key,
-    public_key_bytes,
-    read_private_key,
-    write_private_key,
-)
+from mutua.errors import KeyMismatch, UnreadableCertificate, UnreadableFile
+from mutua.pki.certificates import names_of, write_pem
+from mutua.pki.chain_order import MissingIssuer, missing_issuer
+from mutua.pki.keys import PrivateKey, accepted_public_key, public_key_bytes, write_private_key
 from mutua.pki.names import Name
-from mutua.pki.pem import pem_blocks
-from mutua.pki.pkcs12 import MAX_CERTIFICATES, looks_like_pkcs12, read_pkcs12
 from mutua.pki.thumbprints import spki_s256, x5t_s256
 from mutua.tls.contexts import client_context, server_context
 from mutua.tls.files import load_cert_chain, read_file
+from mutua.tls.identity_parts import assemble, contents_of, is_folder
 
 if TYPE_CHECKING:
     from mutua.tls.trust import Trust
@@ -43,11 +35,13 @@ class Identity:
 
     Attributes:
         key: the private key; it is in no ``repr`` and no pickle.
-        chain: the leaf and the intermediates above it, in order.
+        chain: the leaf and the intermediates above it, in order. This is what is sent.
+        root: the self-signed certificate the chain ends at, where it came along; never sent.
     """
 
     key: PrivateKey
     chain: tuple[x509.Certificate, ...]
+    root: x509.Certificate | None = None
 
     def __post_init__(self) -> None:
         if not self.chain:
@@ -68,57 +62,40 @@ class Identity:
         key: str | os.PathLike[str] | bytes | None = None,
         password: str | bytes | None = None,
     ) -> "Identity":
-        """Load an identity from what one is usually sent.
+        """Load an identity from what one is sent: docs/identities.md lists the forms.
+
+        The key decides which certificate is the identity's own; of several that fit, the newest that a CA issued.
+        The chain is put in order, and what does not belong to it is left out.
 
         Args:
-            source: a PEM file with the chain and the key in any order, a PKCS#12 file (``.p12``, ``.pfx``), a
-                folder with ``key.pem`` and ``chain.pem``, or the bytes of such a file.
-            key: the private key, where it is not in ``source``: a path or the bytes.
-            password: opens an encrypted key or PKCS#12 file.
+            source: the certificates, and the key unless it is apart: a path to PEM, DER, PKCS#12 (``.p12``,
+                ``.pfx``) or PKCS#7 (``.p7b``); a folder with ``key.pem`` and ``chain.pem``; the bytes of such a
+                file; or a ``str`` that is its contents, PEM or base64, and so is not taken for a path.
+            key: the private key, where it is apart, in any of these ways; keys in ``source`` are passed over then.
+            password: opens what is encrypted; text is taken as UTF-8.
 
         Raises:
-            UnreadableFile, UnreadableKey, UnreadableCertificate: something is missing or damaged.
+            UnreadableFile, UnreadableContents, UnreadableKey, UnreadableCertificate: something is missing, damaged,
+                or something else.
             EncryptedKey: a password is needed. WrongPassword: it does not open the key.
-            KeyMismatch: the key is not the certificate's.
+            KeyMismatch: the key is no certificate's.
         """
-        if not isinstance(source, bytes) and Path(source).is_dir():
+        secret = password.encode() if isinstance(password, str) else password
+        if not isinstance(source, bytes) and is_folder(source):
             folder = Path(source).resolve()
             try:
-                return cls.load(
-                    folder / CHAIN_FILE, key=key if key is not None else folder / KEY_FILE, password=password
-                )
+                data = read_file(folder / CHAIN_FILE, MAX_IDENTITY_BYTES)
+                return cls._of(data, folder / KEY_FILE if key is None else key, secret)
             except UnreadableFile:
                 if Path(source).resolve() == folder:
                     raise
                 return cls.load(source, key=key, password=password)  # replaced while we read it
-        secret = password.encode() if isinstance(password, str) else password
-        data = source if isinstance(source, bytes) else read_file(source, MAX_IDENTITY_BYTES)
-        if looks_like_pkcs12(data):
-            return cls._of(*read_pkcs12(data, secret))
-        certificates = read_certificates(data)
-        if key is None:
-            key_data = _private_key_block(data)
-        else:
-            key_data = key if isinstance(key, bytes) else read_file(key, MAX_KEY_BYTES)
-        return cls._of(read_private_key(key_data, secret), certificates)
+        return cls._of(contents_of(source, MAX_IDENTITY_BYTES), key, secret)
 
     @classmethod
-    def _of(cls, key: PrivateKey, certificates: tuple[x509.Certificate, ...]) -> "Identity":
-        """Order the chain from the key's own certificate upwards; certificates that do not belong are left out."""
-        if len(certificates) > MAX_CERTIFICATES:
-            raise UnreadableCertificate(
-                f"{len(certificates)} certificates are too many for an identity", hint="give its own chain only"
-            )
-        own = public_key_bytes(key.public_key())
-        leaf = next((each for each in certificates if _spki(each) == own), certificates[0])
-        chain, rest = [leaf], [each for each in certificates if each is not leaf]
-        while rest and chain[-1].subject != chain[-1].issuer:
-            issuer = next((each for each in rest if issued_by(chain[-1], each)), None)
-            if issuer is None or issuer.subject == issuer.issuer:
-                break
-            chain.append(issuer)
-            rest.remove(issuer)
-        return cls(key, tuple(chain))
+    def _of(cls, data: bytes, key: str | os.PathLike[str] | bytes | None, password: bytes | None) -> "Identity":
+        chosen, ordered = assemble(data, None if key is None else contents_of(key, MAX_IDENTITY_BYTES), password)
+        return cls(chosen, ordered.chain, ordered.root)
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -139,6 +116,14 @@ class Identity:
     def not_after(self) -> datetime:
         """When the leaf expires, UTC."""
         return self.chain[0].not_valid_after_utc
+
+    @property
+    def missing_issuer(self) -> MissingIssuer | None:
+        """Who issued the last of the chain and did not come along; ``None`` where the root did.
+
+        Where ``perhaps_root`` is set, as it is for identities of a home, all that servers need may well be there.
+        """
+        return missing_issuer(self.chain, self.root)
 
     def client_context(self, trust: "Trust") -> ssl.SSLContext:
         """A plain ``ssl.SSLContext`` that presents this identity and believes ``trust``, host names checked."""
@@ -169,16 +154,3 @@ class Identity:
 
     def __reduce__(self) -> str:
         raise TypeError("an Identity holds a private key and cannot be pickled")
-
-
-def _spki(certificate: x509.Certificate) -> bytes | None:
-    key = certificate.public_key()
-    return public_key_bytes(key) if isinstance(key, PublicKey) else None
-
-
-def _private_key_block(data: bytes) -> bytes:
-    """The private key's PEM block alone: cryptography reads the first block of a file only."""
-    for block in pem_blocks(data):
-        if block.label.endswith("PRIVATE KEY"):
-            return block.encoding
-    raise UnreadableKey("there is no private key in the file", hint="give the key's file with --key")

@@ -19,6 +19,7 @@ from mutua.errors import AlreadyExists, DiskFull, InvalidInput, UnreadableFile
 from mutua.home.files import write_file
 from mutua.home.home import DEFAULT_FOLDER
 from mutua.pki.certificates import MAX_BUNDLE_BYTES, names_of, read_certificates
+from mutua.pki.chain_order import in_order
 from mutua.pki.dn import DistinguishedName
 from mutua.pki.thumbprints import x5t_s256
 from mutua.tls.files import read_file
@@ -47,6 +48,8 @@ _THUMBPRINT_FIRST = {**THUMBPRINT_FIRST, "help_option_names": ["--help"]}
 @click.option("--password-file", metavar="FILE", help=f"Protects the key; {EXPORT_VARIABLE} or a prompt otherwise.")
 @click.option("--key", metavar="FILE", help="The private key, where it is not in SOURCE's file.")
 @click.option("--source-password-file", metavar="FILE", help="Opens SOURCE, or --key, where it is encrypted.")
+@click.option("--fetch", is_flag=True, help="Fetch what is missing above the chain, from where its certificates say.")
+@click.option("--allow-private", is_flag=True, help="With --fetch: addresses within one's own networks too.")
 @click.option("--home", "folder", metavar="DIR", envvar="MUTUA_HOME", help="The home; ./.mutua when not given.")
 @json_option
 def export(
@@ -63,6 +66,8 @@ def export(
     force: bool,
     with_key: bool | None,
     compatible: bool,
+    fetch: bool,
+    allow_private: bool,
     as_json: bool,
 ) -> None:
     """Write a certificate, with or without its key, in the format that somebody takes.
@@ -77,16 +82,21 @@ def export(
       mutua cert export woovi --format p12 --compatible --name acme --password-file password.txt
       mutua cert export bank.crt --key bank.key --format p12
       mutua cert export bank.p12 --format pem --with-key
+      mutua cert export bank.p12 --format p12 --fetch --out complete.p12
       mutua cert export Q3LFby --format p7b
       mutua cert export api.acme.example --format kubernetes
     """
     given = {"--name": name, "--compatible": compatible, "--ca": ca, "--password-file": password_file}
+    if allow_private and not fetch:
+        raise click.UsageError("--allow-private goes with --fetch.")
     wish = wish_for(kind, with_key, given)
     found = find_source(source, Path(folder or DEFAULT_FOLDER), key=key, password=password_from(source_password_file))
     if ca is not None:
         found = replace(found, ca=read_certificates(read_file(ca, MAX_BUNDLE_BYTES)))
     if wish.with_key and found.key is None:
         raise _no_key(found, kind)
+    if fetch:
+        found = _completed(found, allow_private=allow_private)
     if out == STANDARD_OUTPUT:
         if as_json:
             raise InvalidInput("--out - and --json both go to stdout", hint="give --out FILE")
@@ -98,6 +108,18 @@ def export(
     content, encrypted = FORMATS[kind].write(found, wish)
     _write(path, content)
     _tell(path, found, wish, kind, encrypted=encrypted, as_json=as_json)
+
+
+def _completed(source: Source, *, allow_private: bool) -> Source:
+    from mutua.outbound.intermediates import (  # noqa: PLC0415 -- an HTTP client, which few need
+        complete_chain,
+        require_intermediates,
+    )
+
+    ordered = in_order(source.chain[0], source.chain)
+    done = complete_chain(ordered.chain, ordered.root, allow_private=allow_private)
+    require_intermediates(done)
+    return replace(source, chain=done.chain)
 
 
 def _no_key(source: Source, kind: str) -> InvalidInput:

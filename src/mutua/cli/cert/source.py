@@ -26,6 +26,7 @@ from mutua.pki.contents import CertificateContent, Content, Pkcs7Content, Pkcs12
 from mutua.pki.keys import PrivateKey
 from mutua.pki.pem import looks_like_pem, pem_blocks
 from mutua.pki.pkcs12 import looks_like_pkcs12
+from mutua.pki.unwrapping import unwrapped
 from mutua.tls.files import read_file
 from mutua.tls.identity import Identity
 
@@ -116,15 +117,18 @@ def _read_source(path: Path, key: str | None, password: bytes | None) -> Source:
     if path.is_dir():
         identity = Identity.load(path, key=key, password=password)
         return Source(path.resolve().name, identity.chain, identity.key)
-    content = read_file(path, MAX_BUNDLE_BYTES)
+    content = unwrapped(read_file(path, MAX_BUNDLE_BYTES))
     if key is None and not looks_like_pkcs12(content) and not _has_key(content):
-        return Source(path.stem, _certificates(path, content, None))
+        return Source(path.stem, _certificates(path, read_contents(content, None)))
     try:
         identity = Identity.load(content, key=key, password=password)
     except UnreadableKey:
         if key is not None or not looks_like_pkcs12(content):
             raise
-        return Source(path.stem, _certificates(path, content, password))  # a truststore, as Java has them
+        contents = read_contents(content, password)
+        if any(isinstance(each, Pkcs12Content) and each.has_key for each in contents):
+            raise
+        return Source(path.stem, _certificates(path, contents))  # a truststore, as Java has them
     return Source(path.stem, identity.chain, identity.key)
 
 
@@ -132,9 +136,9 @@ def _has_key(content: bytes) -> bool:
     return looks_like_pem(content) and any(each.label.endswith("PRIVATE KEY") for each in pem_blocks(content))
 
 
-def _certificates(path: Path, content: bytes, password: bytes | None) -> tuple[x509.Certificate, ...]:
+def _certificates(path: Path, contents: Iterable[Content]) -> tuple[x509.Certificate, ...]:
     """The certificates of a file that has no key."""
-    found = [certificate for each in read_contents(content, password) for certificate in _certificates_in(each)]
+    found = [certificate for each in contents for certificate in _certificates_in(each)]
     if not found:
         raise UnreadableCertificate(f"there is no certificate in '{path}'", hint=f"mutua cert inspect '{path}'")
     return _in_order(found)

@@ -1,4 +1,4 @@
-"""Fetches a CRL from an address that somebody else chose: within limits, and never from one's own networks."""
+"""Fetches what is at an address that somebody else chose: within limits, and never from one's own networks."""
 
 import http.client
 import io
@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from mutua.errors import InvalidAddress, NetworkError
-from mutua.home.addresses import Resolve, addresses_of, callable_addresses
-from mutua.pki.foreign_crl import MAX_FOREIGN_CRL_BYTES
-from mutua.registry.foreign_crls import accepted_crl_url
+from mutua.home.addresses import SETTING_HINT, Resolve, addresses_of, callable_addresses
+from mutua.registry.foreign_crls import accepted_url
 from mutua.tls.trust import Trust
 
 CONNECT_SECONDS = 5.0
@@ -40,32 +39,34 @@ Fetch = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrlFetcher:
+class Fetcher:
     """Fetches, when called with an address.
 
     No proxy of the environment is used, no cookie or password sent, and nothing decompressed.
 
     Attributes:
-        allow_private: whether it may be at an address within one's own networks.
-        context: verifies servers over https; the system's trust when not given. The CRL itself is signed anyway.
-        total_seconds: for everything.
         max_bytes: of what is fetched.
+        allow_private: whether it may be at an address within one's own networks.
+        context: verifies servers over https; the system's trust when not given. What is fetched is signed anyway.
+        total_seconds: for everything.
         resolve: what knows the addresses of names.
         stopping: whether whoever asked wants to end, and what is being fetched is let go.
+        private_hint: how a private address is allowed.
     """
 
+    max_bytes: int
     allow_private: bool = False
     context: ssl.SSLContext | None = None
     total_seconds: float = TOTAL_SECONDS
-    max_bytes: int = MAX_FOREIGN_CRL_BYTES
     resolve: Resolve = addresses_of
     stopping: Callable[[], bool] = bool
+    private_hint: str = SETTING_HINT
 
     def __call__(self, url: str) -> bytes:
         """What is at an address.
 
         Raises:
-            NetworkError: it cannot be fetched, or not within the limits.
+            NetworkError: it cannot be fetched, or not within the limits, or it is no address.
         """
         deadline = time.monotonic() + self.total_seconds
         for _ in range(MAX_REDIRECTS + 1):
@@ -84,7 +85,7 @@ class CrlFetcher:
 
     def _accepted(self, url: str) -> SplitResult:
         try:
-            return urlsplit(accepted_crl_url(url))
+            return urlsplit(accepted_url(url))
         except InvalidAddress as error:
             raise NetworkError(error.message) from None
 
@@ -124,7 +125,12 @@ class CrlFetcher:
     def _connect(self, scheme: str, host: str, port: int, deadline: float) -> "_Stream":
         """Connect to an address that was looked at, and to no other: a name may lead elsewhere the next moment."""
         found = callable_addresses(
-            host, port, seconds=_left(deadline), allow_private=self.allow_private, resolve=self.resolve
+            host,
+            port,
+            seconds=_left(deadline),
+            allow_private=self.allow_private,
+            resolve=self.resolve,
+            private_hint=self.private_hint,
         )
         refused: OSError | None = None
         for address in found:

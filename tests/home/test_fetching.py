@@ -12,16 +12,18 @@ import pytest
 
 from mutua.errors import InvalidAddress, NetworkError
 from mutua.home.addresses import callable_addresses
-from mutua.home.crl_fetching import MAX_REDIRECTS, CrlFetcher
+from mutua.home.fetching import MAX_REDIRECTS, Fetcher
 from mutua.registry.foreign_crls import accepted_crl_url
 from mutua.tls.trust import Trust
 from tests.home.crl_server import CrlServer, body, dripping, endless, redirect, serving
 from tests.pki.hierarchy import issuing_ca, root, server
 
-fetch = CrlFetcher(allow_private=True, total_seconds=30.0, max_bytes=100_000)
+LIMIT = 100_000
+
+fetch = Fetcher(max_bytes=LIMIT, allow_private=True, total_seconds=30.0)
 
 
-def refused(why: str, url: str, fetcher: CrlFetcher = fetch) -> None:
+def refused(why: str, url: str, fetcher: Fetcher = fetch) -> None:
     with pytest.raises(NetworkError, match=why) as error:
         fetcher(url)
     assert "\n" not in error.value.message
@@ -90,13 +92,13 @@ def test_nor_in_endless_chunks() -> None:
     ],
 )
 def test_a_byte_now_and_then_does_not_hold_it_up(head: bytes) -> None:
-    quick = CrlFetcher(allow_private=True, total_seconds=0.7)
+    quick = Fetcher(max_bytes=LIMIT, allow_private=True, total_seconds=0.7)
     with serving(dripping(head, 0.05)) as made:
         refused("did not answer in time", made.url(), quick)
 
 
 def test_nor_does_a_server_that_keeps_saying_continue() -> None:
-    quick = CrlFetcher(allow_private=True, total_seconds=0.7)
+    quick = Fetcher(max_bytes=LIMIT, allow_private=True, total_seconds=0.7)
     with serving(endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n")) as made:
         refused("did not answer in time", made.url(), quick)
 
@@ -104,7 +106,7 @@ def test_nor_does_a_server_that_keeps_saying_continue() -> None:
 def test_a_silent_server_is_let_go_when_the_process_ends() -> None:
     ending = threading.Event()
     silent = threading.Event()
-    slow = CrlFetcher(allow_private=True, total_seconds=600.0, stopping=ending.is_set)
+    slow = Fetcher(max_bytes=LIMIT, allow_private=True, total_seconds=600.0, stopping=ending.is_set)
 
     def answer(stream: socket.socket) -> None:
         ending.set()
@@ -173,7 +175,7 @@ def test_one_to_something_else_is_refused(to: str) -> None:
 def test_one_to_a_private_address_is_refused(partner: CrlServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the outside it comes in; the first server is let be as if it were outside."""
     monkeypatch.setattr("mutua.home.addresses._refusal", lambda text, **_: "" if text == "127.0.0.1" else "private")
-    strict = CrlFetcher()
+    strict = Fetcher(max_bytes=LIMIT)
     with serving(redirect("http://127.0.0.2/latest/meta-data")) as made:
         refused("is at 127.0.0.2, which is private", made.url(), strict)
 
@@ -251,7 +253,7 @@ def test_a_crowd_of_addresses_is_refused() -> None:
     "host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1"]
 )
 def test_this_machine_is_not_called_however_it_is_spelt(partner: CrlServer, host: str) -> None:
-    refused(".", f"http://{host}:{partner.port}/", CrlFetcher())
+    refused(".", f"http://{host}:{partner.port}/", Fetcher(max_bytes=LIMIT))
     assert not partner.requests
 
 
@@ -263,7 +265,7 @@ def test_the_name_is_resolved_once(partner: CrlServer) -> None:
         asked.append(host)
         return ["127.0.0.1"]
 
-    here = CrlFetcher(allow_private=True, resolve=resolve)
+    here = Fetcher(max_bytes=LIMIT, allow_private=True, resolve=resolve)
     assert here(partner.url(host="crl.bank.example")) == b"the list"
     assert asked == ["crl.bank.example"]
     assert f"Host: crl.bank.example:{partner.port}".encode() in partner.requests[0]
@@ -276,7 +278,9 @@ def test_a_resolver_that_never_answers_is_not_waited_for() -> None:
         never.wait()
         return []
 
-    refused("not resolved in time", "http://crl.bank.example/", CrlFetcher(resolve=resolve, total_seconds=0.2))
+    refused(
+        "not resolved in time", "http://crl.bank.example/", Fetcher(max_bytes=LIMIT, resolve=resolve, total_seconds=0.2)
+    )
     never.set()
 
 
@@ -284,11 +288,11 @@ def test_an_unknown_name_is_an_error_of_ours() -> None:
     def resolve(_host: str, _port: int) -> list[str]:
         raise socket.gaierror(-2, "Name or service not known")
 
-    refused("cannot be resolved", "http://crl.bank.example/", CrlFetcher(resolve=resolve))
+    refused("cannot be resolved", "http://crl.bank.example/", Fetcher(max_bytes=LIMIT, resolve=resolve))
 
 
 def test_the_next_address_is_tried(partner: CrlServer) -> None:
-    here = CrlFetcher(allow_private=True, resolve=lambda _host, _port: ["127.0.0.9", "127.0.0.1"])
+    here = Fetcher(max_bytes=LIMIT, allow_private=True, resolve=lambda _host, _port: ["127.0.0.9", "127.0.0.1"])
     assert here(partner.url(host="crl.bank.example")) == b"the list"
 
 
@@ -307,7 +311,9 @@ def served_context(tmp_path: Path) -> ssl.SSLContext:
 def test_over_https_the_server_is_verified_by_its_name(served_context: ssl.SSLContext) -> None:
     trusting = Trust((root().certificate, issuing_ca().certificate)).client_context()
     with serving(body(b"the list"), served_context) as made:
-        known = CrlFetcher(allow_private=True, context=trusting, resolve=lambda _host, _port: ["127.0.0.1"])
+        known = Fetcher(
+            max_bytes=LIMIT, allow_private=True, context=trusting, resolve=lambda _host, _port: ["127.0.0.1"]
+        )
         assert known(made.url(host="api.acme.example", scheme="https")) == b"the list"
         refused("SSLCertVerificationError", made.url(host="crl.bank.example", scheme="https"), known)
         refused("SSLCertVerificationError", made.url(host="localhost", scheme="https"))
