@@ -6,7 +6,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import accumulate, repeat
+from operator import mul
 from pathlib import Path
 from typing import IO
 
@@ -42,15 +46,17 @@ class Reloading:
                 self._lines.put(line)
 
     def wait_for(self, text: str, meanwhile: Callable[[], object] = lambda: None) -> str:
-        """The next line with ``text`` in it; ``meanwhile`` is done again every second until it comes."""
-        for _ in range(2 * PATIENCE_SECONDS):
+        """The next line with ``text`` in it.
+
+        ``meanwhile`` is done again until it comes, each time after twice as long: a slow machine may take its time.
+        """
+        for wait in accumulate(repeat(2, 6), mul, initial=1):
             meanwhile()
-            try:
-                while text not in (line := self._lines.get(timeout=1)):
-                    pass
-            except queue.Empty:
-                continue
-            return line
+            deadline = time.monotonic() + wait
+            with suppress(queue.Empty):
+                while (left := deadline - time.monotonic()) > 0:
+                    if text in (line := self._lines.get(timeout=left)):
+                        return line
         raise AssertionError(f"no line with {text!r}")
 
     def write(self, source: str) -> None:
