@@ -91,7 +91,7 @@ def test_a_client_is_shown_with_its_grants_and_certificates(mutua: Run, home: Ho
     assert lines[0].split() == ["client", "woovi"]
     assert any(thumbprint in line and "valid" in line for line in lines)
     shown = mutua("client", "show", "woovi", "--json").json
-    assert set(shown) == CLIENT | BEYOND | {"certificates", "crls"}
+    assert set(shown) == CLIENT | BEYOND | {"certificates", "crls", "invitations"}
     assert [set(each) for each in shown["certificates"]] == [{"thumbprint", "state", "not_after"}]
     (credential,) = shown["credentials"]
     assert (credential["kind"], credential["value"]) == ("issued", thumbprint)

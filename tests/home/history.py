@@ -8,6 +8,7 @@ from mutua.ca.hierarchy import Purpose
 from mutua.errors import UnreadableRequest
 from mutua.pki.certificates import write_der
 from mutua.pki.names import parse_name
+from mutua.pki.randomness import generate_key
 from mutua.pki.requests import write_request
 from mutua.registry.credentials import Form
 from mutua.registry.foreign_crls import with_crls
@@ -18,6 +19,7 @@ from tests.conftest import CHEAP_SEALING
 from tests.pki.hierarchy import make_issuing_ca, make_root
 
 PUBLISHED = "http://pki.acme.example"
+EST = "https://pki.acme.example:8443"
 
 
 def eventful(home: Home) -> None:
@@ -61,7 +63,19 @@ def _registry(home: Home) -> None:
     home.clients.suspend("bank")
     home.clients.suspend("woovi")
     home.clients.resume("woovi")
+    _invitations(home)
     _removals(home)
+
+
+def _invitations(home: Home) -> None:
+    """One used, one withdrawn, one open; and one of a client that is gone."""
+    used = home.invitations.invite("woovi", url=EST, lifetime=timedelta(days=7))
+    home.invitations.enrol(used.token, write_request(generate_key(), [parse_name("x.example")]), client="woovi")
+    home.invitations.invite("quiet", url=EST)
+    home.invitations.withdraw("quiet")
+    home.invitations.invite("quiet", url=EST, profile="server", names=[parse_name("a.example"), parse_name("10.0.0.1")])
+    home.invitations.invite("gone", url=EST, add=True)
+    home.clients.remove("gone", force=True)
 
 
 def _removals(home: Home) -> None:

@@ -85,7 +85,7 @@ def _require_found(connection: Connection, event: Recorded, column: str, value: 
 
 def test_any_byte_of_an_event_of_any_kind_flipped_is_found(busy: Home) -> None:
     kinds = one_of_each_kind(busy)
-    assert len(kinds) == 20
+    assert len(kinds) == 23
     for event in kinds.values():
         require_every_flip_found(busy, event)
 

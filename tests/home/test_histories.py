@@ -16,9 +16,10 @@ from mutua import Home
 from mutua.errors import BrokenAudit, MutuaError
 from mutua.gate.snapshot import Snapshot
 from mutua.home.snapshots import follow, load
+from mutua.pki.requests import write_request
 from mutua.registry.credentials import Form
 from mutua.registry.partners import by_certificate, by_key, by_subject
-from tests.home.history import every_event, refuse, renew, reseal
+from tests.home.history import EST, every_event, refuse, renew, reseal
 from tests.pki.hierarchy import make_issuing_ca, make_root
 from tests.store.tampering import COMPARED, Intruder, other_values
 
@@ -40,11 +41,20 @@ ACTS: dict[str, Callable[[Home, random.Random], object]] = {
     "renew": lambda home, _: renew(home, home.identities.load("woovi")),
     "reseal": lambda home, _: reseal(home),
     "refuse": lambda home, _: refuse(home),
+    "invite": lambda home, chance: home.invitations.invite(some_client(home, chance), url=EST),
+    "enrol": lambda home, chance: enrol(home, some_client(home, chance)),
+    "withdraw": lambda home, chance: home.invitations.withdraw(some_client(home, chance)),
 }
 
 
 PARTNER = make_issuing_ca(make_root(organization="Partner"))
 SELF_SIGNED = make_root(organization="Self")
+
+
+def enrol(home: Home, client: str) -> None:
+    """With an invitation of its own."""
+    token = home.invitations.invite(client, url=EST).token
+    home.invitations.enrol(token, write_request(SELF_SIGNED.key, []), client=client)
 
 
 def trust(home: Home, client: str, chance: random.Random) -> None:

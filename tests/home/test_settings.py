@@ -26,6 +26,7 @@ max_stale = 60
 store = "postgresql+psycopg://mutua@db.acme.example/mutua"
 pkcs11 = { module = "/usr/lib/softhsm/libsofthsm2.so", token = "mutua" }
 revocation_url = "http://pki.acme.example/"
+est_url = "https://pki.acme.example:8443/"
 crl_days = 3
 crl_shards = 256
 renewal_grace_days = 14
@@ -101,6 +102,7 @@ def test_every_setting_is_read(folder: Path) -> None:
     assert settings.store == "postgresql+psycopg://mutua@db.acme.example/mutua"
     assert settings.pkcs11 == TokenSettings(Path("/usr/lib/softhsm/libsofthsm2.so"), "mutua")
     assert settings.revocation_url == "http://pki.acme.example"
+    assert settings.est_url == "https://pki.acme.example:8443"
     assert (settings.renewal_grace, settings.revoke_superseded) == (timedelta(days=14), True)
     client, server = settings.policies["client"], settings.policies["server"]
     assert (client.names, client.max_lifetime, client.max_valid) == (
@@ -151,6 +153,10 @@ def uncommented(text: str) -> str:
         ("revocation_url = 'http://user:secret@pki.acme.example'", "'revocation_url' must be"),
         ("revocation_url = 'http://pki.acme.example?x=1'", "'revocation_url' must be"),
         ("revocation_url = 'http://pki.acme.example#x'", "'revocation_url' must be"),
+        ("est_url = 5", "'est_url' must be"),
+        ("est_url = 'http://pki.acme.example'", "'est_url' must be"),
+        ("est_url = 'https://pki.acme.example/est'", "'est_url' must be"),
+        ("est_url = 'https://user:secret@pki.acme.example'", "'est_url' must be"),
         ("crl_days = 0", "'crl_days' must be 1 to 365 days"),
         ("crl_days = 366", "'crl_days' must be 1 to 365 days"),
         ("crl_days = 1.5", "'crl_days' must be"),

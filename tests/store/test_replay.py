@@ -67,7 +67,7 @@ def test_what_nobody_touched_is_what_the_events_say(home: Home) -> None:
 
 
 def test_the_history_has_an_event_of_every_kind_that_is_written(home: Home) -> None:
-    kinds = re.compile(r'"((?:client|credential|certificate|authority|crl|keys|request|audit)\.[a-z_]+)"')
+    kinds = re.compile(r'"((?:client|credential|certificate|authority|crl|invitation|keys|request|audit)\.[a-z_]+)"')
     folder = Path(mutua.__file__).parent / "home"
     written = {kind for file in folder.glob("**/*.py") for kind in kinds.findall(file.read_text())}
     adopted_only = {"audit.signed"}  # see tests/home/test_audit.py

@@ -40,6 +40,7 @@ class Publishing:
         self.port = 0
         self.talk: list[str] = []
         self._ready: queue.Queue[int | None] = queue.Queue()
+        self._est: queue.Queue[int | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, args=(process.stderr,))
         self._reader.start()
 
@@ -53,6 +54,12 @@ class Publishing:
             raise AssertionError("it did not start:\n" + "".join(made.talk))
         made.port = found
         return made
+
+    def est_port(self) -> int:
+        """Where EST is served, once it is; to be asked once."""
+        found = self._est.get(timeout=PATIENCE_SECONDS)
+        assert found is not None, "".join(self.talk)
+        return found
 
     @property
     def url(self) -> str:
@@ -96,7 +103,10 @@ class Publishing:
                 self.talk.append(line)
                 if match := re.search(r"publishing CRLs and OCSP on http://.*:(\d+)$", line):
                     self._ready.put(int(match.group(1)))
+                if match := re.search(r"EST on https://.*:(\d+)$", line):
+                    self._est.put(int(match.group(1)))
         self._ready.put(None)
+        self._est.put(None)
 
 
 def free_port() -> int:

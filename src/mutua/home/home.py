@@ -25,6 +25,7 @@ from mutua.home.crls import Crls
 from mutua.home.files import PUBLIC_FILE, alone, clear_away, require_private, sync_directory, update_file, write_file
 from mutua.home.hierarchy import Hierarchy
 from mutua.home.identities import Identities
+from mutua.home.invitations import Invitations
 from mutua.home.keys import Keys
 from mutua.home.passphrase import (
     PENDING_FILE,
@@ -71,6 +72,7 @@ class Home:
         clients: acts on the registry.
         authority: certificates for servers and clients.
         requests: certificates for keys that were made elsewhere.
+        invitations: first certificates, for whoever holds a token.
         renewal: certificates that follow one before.
         revocation: certificates taken back.
         hierarchy: the CAs.
@@ -89,6 +91,7 @@ class Home:
         self.credentials = Credentials(self)
         self.authority = Authority(self)
         self.requests = Requests(self)
+        self.invitations = Invitations(self)
         self.renewal = Renewal(self)
         self.revocation = Revocation(self)
         self.hierarchy = Hierarchy(self)

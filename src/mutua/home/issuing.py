@@ -45,7 +45,7 @@ class Order(NamedTuple):
         authority: the id of the CA that is to sign; ``None`` for the one whose purpose fits.
         max_valid: how many certificates the client may have at once; ``None`` for any number.
         supersedes: the id of the certificate that this one renews.
-        check: asked within the transaction; raises a ``MutuaError`` to stop the issuance.
+        check: asked within the transaction, with the row that will be written; raises a ``MutuaError`` to stop it.
     """
 
     profile: Profile
@@ -57,7 +57,7 @@ class Order(NamedTuple):
     authority: str | None = None
     max_valid: int | None = None
     supersedes: int | None = None
-    check: Callable[[Connection], None] | None = None
+    check: Callable[[Connection, CertificateRecord], None] | None = None
 
 
 class Drafted(NamedTuple):
@@ -236,7 +236,7 @@ class Issuing:
                 if client is not None and each.order.max_valid is not None:
                     _count(counted, client, each.order.max_valid)
                 if each.order.check is not None:
-                    each.order.check(connection)
+                    each.order.check(connection, each.record)
             except MutuaError as error:
                 each.error = error
 

@@ -58,8 +58,12 @@ class Renewal:
         """
         return self._renew(peer.thumbprint, read_request(request))
 
-    def by_statement(self, statement: str) -> Signed:
+    def by_statement(self, statement: str, *, request: bytes | None = None) -> Signed:
         """Renew the certificate whose key has signed a renewal statement; see ``mutua.pki.statements``.
+
+        Args:
+            statement: with the request in it.
+            request: what came beside it, DER, where a protocol wants it there: nothing but the same request.
 
         Raises:
             UnreadableStatement: it is no such statement.
@@ -73,10 +77,12 @@ class Renewal:
             if record is None:
                 raise _unknown(thumbprint)
             issuer = _issuer(connection, record)
-        request = verify_statement(
+        signed = verify_statement(
             statement, read_certificate(record.der), now=self._home.now(), audience=x5t_s256(issuer)
         )
-        return self._renew(thumbprint, request)
+        if request is not None and request != signed.der:
+            raise RefusedRenewal("the request is not the one in the statement", hint="send the one that was signed")
+        return self._renew(thumbprint, signed)
 
     def revoke_superseded(self) -> int:
         """Revoke what was renewed and has had its grace, if the settings say so; how many, at most some thousands."""
@@ -129,7 +135,7 @@ class Renewal:
             valid_now=0,  # a successor takes the place of what it renews, in the count too
         )
 
-        def check(connection: "Connection") -> None:
+        def check(connection: "Connection", _: CertificateRecord) -> None:
             """Nothing has happened since; and whoever renews a certificate has it in use."""
             current = inventory.by_thumbprint(connection, thumbprint)
             assert current is not None

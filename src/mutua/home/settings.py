@@ -15,6 +15,7 @@ from mutua.home.fetching_settings import FetchingSettings, read_fetching
 from mutua.home.forwarded import ForwardedSettings, read_forwarded
 from mutua.home.public import read_public
 from mutua.registry.grants import Grant
+from mutua.registry.invitations import accepted_est_url
 from mutua.tls.files import read_file
 
 SETTINGS_FILE = "mutua.toml"
@@ -42,6 +43,9 @@ max_stale = 300
 _REVOCATION = """
 # Where `mutua ca serve` can be reached. Certificates name it for their CRL, their issuer and OCSP.
 # revocation_url = "http://pki.acme.example"
+
+# Where `mutua ca serve --est` can be reached. Invitations name it: see docs/est.md.
+# est_url = "https://pki.acme.example:8443"
 
 # How many days a CRL is good for; a new one is made at half of that, and on every revocation.
 # crl_days = 7
@@ -95,6 +99,7 @@ class Settings:
         store: the URL of a PostgreSQL database; ``None`` for ``store.db`` in the home.
         pkcs11: the token that holds the CA keys; ``None`` for keys sealed in the store.
         revocation_url: the base address of CRLs, issuers and OCSP; ``None`` while none is published.
+        est_url: the base of the EST server that invitations name; ``None`` while there is none.
         crl_life: from a CRL's this-update to its next-update.
         crl_shards: how many parts a CA's CRL has, 1 to 65,536.
         renewal_grace: how long a superseded certificate may be renewed once more.
@@ -110,6 +115,7 @@ class Settings:
     store: str | None = field(default=None, repr=False)  # there may be a password in it
     pkcs11: TokenSettings | None = None
     revocation_url: str | None = None
+    est_url: str | None = None
     crl_life: timedelta = timedelta(days=7)
     crl_shards: int = 1
     renewal_grace: timedelta = timedelta(days=7)
@@ -236,6 +242,13 @@ def _base_url(key: str, value: object) -> str:
         raise ValueError(f"'{key}' must be an address such as http://pki.acme.example") from None
 
 
+def _est_url(key: str, value: object) -> str:
+    try:
+        return accepted_est_url(value if isinstance(value, str) else "")
+    except InvalidAddress:
+        raise ValueError(f"'{key}' must be an address such as https://pki.acme.example:8443") from None
+
+
 def _truth(key: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"'{key}' must be true or false")  # noqa: TRY004 -- a value in a file
@@ -280,6 +293,7 @@ _READERS: dict[str, tuple[str, Callable[[str, object], object]]] = {
     "store": ("store", _database),
     "pkcs11": ("pkcs11", _token),
     "revocation_url": ("revocation_url", _base_url),
+    "est_url": ("est_url", _est_url),
     "crl_days": ("crl_life", _days(365)),
     "crl_shards": ("crl_shards", _whole(1, MAX_SHARDS, "parts")),
     "renewal_grace_days": ("renewal_grace", _days(90)),

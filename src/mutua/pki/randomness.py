@@ -1,4 +1,4 @@
-"""The one place in the pure layers where chance comes in: new keys and serial numbers."""
+"""The one place in the pure layers where chance comes in: new keys, serial numbers and tokens."""
 
 import secrets
 from datetime import datetime
@@ -36,3 +36,8 @@ def new_serial(now: datetime | None = None) -> int:
     if now is None:
         return secrets.randbits(128) or new_serial()
     return (int(now.timestamp()) & 0xFFFFFFFF) << 96 | secrets.randbits(96) or new_serial()
+
+
+def new_token() -> str:
+    """A secret of 256 bits, base64url without padding: 43 characters."""
+    return secrets.token_urlsafe(32)

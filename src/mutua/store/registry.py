@@ -11,7 +11,7 @@ from mutua.registry.clients import Client, ClientState
 from mutua.registry.credentials import Credential
 from mutua.registry.grants import Grant
 from mutua.store import credentials
-from mutua.store.schema import certificates, client_sightings, clients, grants, revocations
+from mutua.store.schema import certificates, client_sightings, clients, grants, invitations, revocations
 
 
 def add(connection: Connection, client: Client, *, at: datetime) -> None:
@@ -52,7 +52,7 @@ def unrevoked(connection: Connection, client: str, now: datetime) -> list[str]:
 def remove(connection: Connection, client: str) -> None:
     """Forget a client that has no pins and subjects any more; its certificates stay, and are nobody's."""
     connection.execute(update(certificates).where(certificates.c.client == client).values(client=None))
-    for table in (grants, client_sightings):
+    for table in (grants, client_sightings, invitations):
         connection.execute(delete(table).where(table.c.client == client))
     connection.execute(delete(clients).where(clients.c.name == client))
 

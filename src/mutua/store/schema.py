@@ -166,6 +166,22 @@ grants = Table(
     UniqueConstraint("client", "methods", "pattern"),
 )
 
+# What lets a machine have its first certificate. The token itself is nowhere.
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False, comment="of the event that tells of it"),
+    Column("client", ForeignKey(clients.c.name), nullable=False, index=True),
+    Column("token_hash", _Ascii, nullable=False, comment="SHA-256 of the token, base64url"),
+    Column("profile", String(32), nullable=False),
+    Column("names", Text, nullable=False, comment="one to a line"),
+    Column("lifetime", BigInteger, comment="of the certificate, in seconds; none: as policy and profile say"),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime, comment="none while it is open"),
+    Column("certificate", _Ascii, comment="x5t#S256 of what was issued for it"),
+    UniqueConstraint("token_hash"),
+)
+
 revocations = Table(
     "revocations",
     metadata,

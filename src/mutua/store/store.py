@@ -17,7 +17,7 @@ from mutua.store.feed import ChangeFeed
 from mutua.store.schema import events, metadata
 from mutua.store.sqlite import SqliteDatabase
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The Alembic revision this code works with."""
 
 SETTLE_SECONDS = 10.0

@@ -9,6 +9,7 @@ COMMANDS = {
     "list": ("mutua.cli.client.list:list_", "List the known clients."),
     "show": ("mutua.cli.client.show:show", "Show a client, its grants, and how it proves itself."),
     "grant": ("mutua.cli.client.grant:grant", "Change what a client may call."),
+    "invite": ("mutua.cli.client.invite:invite", "Let a machine have its first certificate, with a token good once."),
     "trust": ("mutua.cli.client.trust:trust", "Know a client by a certificate, a key or a CA that it brings."),
     "distrust": ("mutua.cli.client.distrust:distrust", "Know a client no more by something it brought."),
     "crls": ("mutua.cli.client.crls:crls", "Show the CRLs of partners' CAs, and how old they are."),
@@ -27,6 +28,7 @@ def client() -> None:
     \b
     Examples:
       mutua client add woovi --allow "POST /webhook/*" --allow "GET /status"
+      mutua client invite woovi -o woovi.invitation
       mutua client trust bank --ca bank-ca.pem --san-dns api.bank.example
       mutua client list
       mutua client suspend woovi        its next request is refused

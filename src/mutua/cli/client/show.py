@@ -17,7 +17,7 @@ from mutua.registry.credentials import CredentialKind
 @home_option
 @json_option
 def show(home: Home, name: str, *, as_json: bool) -> None:
-    """Show a client, its grants, how it proves itself, and the CRLs that its CAs are asked for.
+    """Show a client, its grants, how it proves itself, its open invitations, and the CRLs that its CAs are asked for.
 
     \b
     Examples:
@@ -25,6 +25,7 @@ def show(home: Home, name: str, *, as_json: bool) -> None:
     """
     found = listed_client(home, name)
     crls = ForeignCrls(home).states(name)
+    invitations = [each for each in home.invitations.of(name) if each.is_open(home.now())]
     certificates = list(home.authority.certificates(client=name))
     now = home.now()
     if as_json:
@@ -32,7 +33,12 @@ def show(home: Home, name: str, *, as_json: bool) -> None:
             {"thumbprint": each.thumbprint, "state": each.state(now).value, "not_after": each.not_after}
             for each in certificates
         ]
-        json_data({**listed_json(found), "certificates": listed, "crls": list(map(crl_json, crls))})
+        invited = [
+            {"id": each.id, "profile": each.profile, "names": each.names, "expires_at": each.expires_at}
+            for each in invitations
+        ]
+        crls_json = list(map(crl_json, crls))
+        json_data({**listed_json(found), "certificates": listed, "invitations": invited, "crls": crls_json})
         return
     facts(
         [
@@ -43,6 +49,10 @@ def show(home: Home, name: str, *, as_json: bool) -> None:
             *(
                 ("certificate", f"{each.thumbprint}  {each.state(now).value}  until {day(each.not_after)}")
                 for each in certificates
+            ),
+            *(
+                ("invited", f"for {', '.join(each.names)} ({each.profile})  until {day(each.expires_at)}")
+                for each in invitations
             ),
             *(
                 ("known by", _known_by(each))

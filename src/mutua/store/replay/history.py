@@ -14,6 +14,7 @@ from mutua.store.replay.certificates import Certificates
 from mutua.store.replay.credentials import Credentials
 from mutua.store.replay.crls import Crls
 from mutua.store.replay.difference import UNTOLD, Differences
+from mutua.store.replay.invitations import Invitations
 from mutua.store.replay.registry import Registry
 from mutua.store.replay.revocations import Revocations
 from mutua.store.replay.said import Said
@@ -43,6 +44,7 @@ def replay(connection: Connection, trail: Generator[Recorded, None, None]) -> Di
         keepers = (
             Registry(connection, found),
             Credentials(connection, found),
+            Invitations(connection, found),
             authorities,
             certificates,
             Revocations(connection, found),
