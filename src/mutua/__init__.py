@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mutua.home.authority import Authority
     from mutua.home.home import Home
     from mutua.inbound.serving import serve
+    from mutua.outbound.explaining.explain import explain, explain_async, explain_response
+    from mutua.outbound.following import FollowedIdentity
     from mutua.pki.keys import KeyType
     from mutua.reasons import Reason
     from mutua.registry.clients import KnownClient
@@ -22,6 +24,7 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Authority": "mutua.home.authority",
+    "FollowedIdentity": "mutua.outbound.following",
     "Home": "mutua.home.home",
     "Identity": "mutua.tls.identity",
     "KeyType": "mutua.pki.keys",
@@ -29,11 +32,15 @@ _EXPORTS = {
     "MutuaError": "mutua.errors",
     "Reason": "mutua.reasons",
     "Trust": "mutua.tls.trust",
+    "explain": "mutua.outbound.explaining.explain",
+    "explain_async": "mutua.outbound.explaining.explain",
+    "explain_response": "mutua.outbound.explaining.explain",
     "serve": "mutua.inbound.serving",
 }
 
 __all__ = [
     "Authority",
+    "FollowedIdentity",
     "Home",
     "Identity",
     "KeyType",
@@ -41,6 +48,9 @@ __all__ = [
     "MutuaError",
     "Reason",
     "Trust",
+    "explain",
+    "explain_async",
+    "explain_response",
     "serve",
 ]
 

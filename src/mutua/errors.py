@@ -13,6 +13,7 @@
     │   ├── UnknownClient           the registry has no such client
     │   ├── UnknownCredential       the client is not known by that
     │   ├── UnknownCertificate      the inventory has no such certificate
+    │   ├── UnknownInvitation       no such invitation is open
     │   ├── UnknownIdentity         the home has no such identity
     │   ├── InvalidAuthority        not a CA that can be made, or not such a name
     │   └── UnknownAuthority        the home has no such CA
@@ -31,6 +32,7 @@
     │   ├── UnreadableCrl           not a certificate revocation list
     │   ├── UnreadableOcsp          not an OCSP request or response
     │   ├── UnreadableStatement     not a renewal statement
+    │   ├── UnreadableInvitation    not an invitation to enrol, or not a whole one
     │   ├── UnreadableCheckpoint    not a checkpoint of an audit trail
     │   ├── UnreadableContents      nothing in the file is of a kind mutua knows
     │   ├── MalformedForward        a proxy's headers do not hold one client certificate
@@ -45,10 +47,12 @@
     │   ├── CredentialExists        somebody is known by that already
     │   ├── TooManyPartners         handshakes could not look at so many certificates
     │   ├── AlreadyExists           a file or identity would be overwritten
+    │   ├── IdentityBusy            another process is renewing the identity
     │   ├── AlreadyRevoked          the certificate was revoked before
     │   ├── NotOnHold               only a certificate on hold can be released
     │   ├── RefusedRequest          a certificate request breaks the policy
     │   ├── RefusedRenewal          the certificate cannot be renewed, or not by that proof
+    │   ├── RefusedEnrolment        the invitation is not good for a certificate
     │   ├── AuthorityExists         the home has a CA of that name
     │   ├── AuthorityInUse          certificates below the CA are still in use
     │   ├── OfflineKey              the CA key was exported and is not here
@@ -57,6 +61,13 @@
     │   └── BrokenAudit             the event chain does not verify
     └── NetworkError            the network said no                          exit 5
         ├── AddressInUse            the port to listen on is taken
+        ├── CallFailed              a call of ours failed (mutua.explain); one of the four below
+        │   ├── RefusedByServer         the server refused us: in the handshake, or the request
+        │   ├── RefusedByUs             we refused the server's certificate
+        │   ├── NobodyAnswered          nobody refused; the network did
+        │   └── CallUnexplained         what was raised does not tell who refused whom
+        ├── EstFailed               an EST server gave no answer that can be used
+        ├── Http2NotSpoken          a server that was to speak HTTP/2 does not
         ├── HandshakeRefused        a server of ours refuses the client's certificate (mutua.testing)
         └── StoreUnreachable        the database server does not answer
 
@@ -133,6 +144,10 @@ class UnknownCertificate(InvalidInput):
     code = "unknown_certificate"
 
 
+class UnknownInvitation(InvalidInput):
+    code = "unknown_invitation"
+
+
 class UnknownIdentity(InvalidInput):
     code = "unknown_identity"
 
@@ -205,6 +220,10 @@ class UnreadableStatement(Unreadable):
     code = "unreadable_statement"
 
 
+class UnreadableInvitation(Unreadable):
+    code = "unreadable_invitation"
+
+
 class UnreadableCheckpoint(Unreadable):
     code = "unreadable_checkpoint"
 
@@ -261,6 +280,10 @@ class AlreadyExists(NotAllowed):
     code = "already_exists"
 
 
+class IdentityBusy(NotAllowed):
+    code = "identity_busy"
+
+
 class AlreadyRevoked(NotAllowed):
     code = "already_revoked"
 
@@ -285,6 +308,10 @@ class RefusedRequest(NotAllowed):
 
 class RefusedRenewal(NotAllowed):
     code = "refused_renewal"
+
+
+class RefusedEnrolment(NotAllowed):
+    code = "refused_enrolment"
 
 
 class AuthorityExists(NotAllowed):
@@ -331,6 +358,14 @@ class AddressInUse(NetworkError):
     code = "address_in_use"
 
 
+class EstFailed(NetworkError):
+    code = "est_failed"
+
+
+class Http2NotSpoken(NetworkError):
+    code = "http2_not_spoken"
+
+
 class HandshakeRefused(NetworkError):
     """The server refused the client's certificate, so that there is no connection to call over.
 
@@ -355,6 +390,63 @@ class HandshakeRefused(NetworkError):
         self.reason = reason
         self.detail = detail
         self.thumbprint = thumbprint
+
+
+class CallFailed(NetworkError):
+    """A call failed, and this says why. ``mutua.explain`` makes it; which subclass it is says who refused whom.
+
+    Args:
+        message: what happened, one line.
+        hint: what to do first.
+        reason: a stable code such as ``certificate_required``; docs/calling.md has them all.
+        alert: the TLS alert the server sent, such as ``unknown_ca``, or ``None``.
+        status: the HTTP status where the handshake succeeded and the request was answered.
+        target: host and port where they are known, else ``the server``.
+        causes: the likely causes, the likeliest first.
+        findings: each a ``mutua.doctor.findings.Finding``.
+    """
+
+    code = "call_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        reason: str = "",
+        alert: str | None = None,
+        status: int | None = None,
+        target: str = "",
+        causes: tuple[str, ...] = (),
+        findings: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        self.alert = alert
+        self.status = status
+        self.target = target
+        self.causes = causes
+        self.findings = findings
+        for cause in causes:
+            self.add_note(f"cause:  {cause}")
+        if hint:
+            self.add_note(f"remedy: {hint}")
+
+
+class RefusedByServer(CallFailed):
+    code = "refused_by_server"
+
+
+class RefusedByUs(CallFailed):
+    code = "refused_by_us"
+
+
+class NobodyAnswered(CallFailed):
+    code = "nobody_answered"
+
+
+class CallUnexplained(CallFailed):
+    code = "call_unexplained"
 
 
 class StoreUnreachable(NetworkError):

@@ -69,16 +69,75 @@ def test_only_a_refusal_is_found_in_an_answer(status: int, found: list[str]) -> 
     assert [finding.code for finding in diagnose(see(Stage.DONE, status=status))] == found
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (b"<title>400 No required SSL certificate was sent</title>", "certificate_required"),
+        (b"<title>400 The SSL certificate error</title>", "http_certificate_refused"),
+    ],
+    ids=["none", "bad"],
+)
+def test_what_nginx_says_in_its_page_is_a_refusal(words: bytes, code: str) -> None:
+    (finding,) = diagnose(see(Stage.DONE, status=400, body=words))
+    assert (finding.code, finding.refused_by) == (code, Side.SERVER)
+
+
+@pytest.mark.parametrize(("status", "body"), [(400, b"no such field"), (200, b"The SSL certificate error"), (400, b"")])
+def test_another_answer_says_nothing_of_certificates(status: int, body: bytes) -> None:
+    assert diagnose(see(Stage.DONE, status=status, body=body)) == ()
+
+
 @given(
     stage=st.sampled_from(FAILED),
     error=st.text(),
     alert=st.none() | st.sampled_from(["unknown_ca", "handshake_failure", "x"]),
     verify_code=st.none() | st.integers(),
     closed=st.booleans(),
+    known=st.booleans(),
+    lost=st.booleans(),
+    accepted=st.booleans(),
 )
 def test_every_failure_has_a_finding_that_says_what_to_do(
-    stage: Stage, error: str, alert: str | None, verify_code: int | None, closed: bool
+    stage: Stage,
+    error: str,
+    alert: str | None,
+    verify_code: int | None,
+    closed: bool,
+    known: bool,
+    lost: bool,
+    accepted: bool,
 ) -> None:
-    findings = diagnose(see(stage, error=error, alert=alert, verify_code=verify_code, closed=closed))
+    findings = diagnose(
+        see(
+            stage,
+            error=error,
+            alert=alert,
+            verify_code=verify_code,
+            closed=closed,
+            identity_known=known,
+            alert_may_be_lost=lost,
+            accepted_since=accepted,
+        )
+    )
     assert findings
     assert all(finding.code and finding.summary and finding.remedy for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "side"),
+    [
+        ({}, "closed_without_alert", Side.SERVER),
+        ({"alert_may_be_lost": True}, "no_alert_seen", Side.UNKNOWN),
+        ({"alert_may_be_lost": True, "accepted_since": True}, "connection_lost", Side.NETWORK),
+    ],
+    ids=["watched closely", "by a library", "accepted since"],
+)
+def test_a_connection_that_was_closed_means_what_was_seen_of_it(more: dict[str, bool], code: str, side: Side) -> None:
+    (finding,) = diagnose(see(Stage.RESPONSE, closed=True, **more))
+    assert (finding.code, finding.refused_by) == (code, side)
+
+
+def test_a_handshake_failure_is_no_missing_certificate_where_nobody_said_so() -> None:
+    (finding,) = diagnose(see(Stage.HANDSHAKE, alert="handshake_failure", identity_known=False))
+    assert finding.code == "handshake_failure"
+    assert "did not come" in finding.cause

@@ -10,6 +10,7 @@ class Side(StrEnum):
     US = "us"
     SERVER = "server"
     NETWORK = "network"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
