@@ -88,8 +88,8 @@ def test_every_export_is_what_its_module_defines(name: str) -> None:
 
 def test_exports_for_type_checkers_are_those_at_run_time() -> None:
     block = (SRC / "__init__.py").read_text().split("if TYPE_CHECKING:\n")[1].split("\n\n")[0]
-    imports = dict(re.findall(r"from (\S+) import (\w+)", block))
-    assert {name: module for module, name in imports.items()} == mutua._EXPORTS
+    imports = re.findall(r"from (\S+) import (.+)", block)
+    assert {name: module for module, names in imports for name in names.split(", ")} == mutua._EXPORTS
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

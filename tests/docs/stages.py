@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from mutua import Home, Identity
 from mutua.pki.certificates import write_pem
+from mutua.registry.invitations import write_invitation
+from tests.agent.authority import RunningAuthority
 from tests.docs.partner import sloppy_partner
 from tests.missing import missing
 from tests.outbound.issuers import line
@@ -65,8 +67,8 @@ def stage(page: str, folder: Path, template: Path) -> Iterator[StandIns]:
         case "docs/calling.md" | "docs/clients.md" | "docs/explain.md":
             with _bank(folder, template) as stand_ins:
                 yield stand_ins
-        case "docs/identities.md":
-            with _sent(folder, template) as stand_ins:
+        case "docs/identities.md" | "docs/agent.md":
+            with (_sent if page == "docs/identities.md" else _est)(folder, template) as stand_ins:
                 yield stand_ins
         case "docs/certificates.md":
             known = _started(folder, template)
@@ -129,6 +131,22 @@ def _require(*programs: str) -> None:
     absent = [program for program in programs if shutil.which(program) is None]
     if absent:
         missing(f"not installed: {absent}")
+
+
+@contextmanager
+def _est(folder: Path, template: Path) -> Iterator[StandIns]:
+    """An authority elsewhere that serves EST, and an invitation from it."""
+    _require("curl", "jq")
+    shutil.copytree(template, folder.parent / "authority", symlinks=True)
+    with Home.open(folder.parent / "authority") as home:
+        home.identities.save("api", home.authority.issue_server("localhost"), replace=True)
+        authority = RunningAuthority(home)
+        authority.start()
+        try:
+            (folder / "woovi.invitation").write_text(write_invitation(authority.invite()), encoding="utf-8")
+            yield {"pki.acme.example": f"localhost:{authority.port}"}
+        finally:
+            authority.stop()
 
 
 @contextmanager

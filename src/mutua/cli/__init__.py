@@ -20,6 +20,8 @@ COMMANDS = {
     "client": ("mutua.cli.client:client", "The known clients: add, trust, grant, list, suspend, ..."),
     "cert": ("mutua.cli.cert:cert", "Certificates: issue, sign, list, revoke, inspect, verify, ..."),
     "ca": ("mutua.cli.ca:ca", "The CAs: show, add, rotate, export, import, crl, serve, ..."),
+    "enroll": ("mutua.cli.enroll:enroll", "Get this machine its first certificate, with an invitation."),
+    "agent": ("mutua.cli.agent:agent", "Keep identities renewed: status."),
     "config": ("mutua.cli.config:config", "Settings for proxies in front: nginx."),
     "audit": ("mutua.cli.audit:audit", "The audit trail: verify, checkpoint, export, tail."),
 }

@@ -7,7 +7,9 @@ renewing is one rename: no reader and no crash finds a key with another key's ce
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from mutua.errors import AlreadyExists, InvalidInput, UnknownIdentity
 from mutua.home.files import PRIVATE_DIRECTORY, PUBLIC_FILE, alone, refusals, sync_directory, write_file
@@ -16,6 +18,7 @@ from mutua.tls.identity import CHAIN_FILE, KEY_FILE, Identity
 _NAME = re.compile(r"[a-z0-9*]([a-z0-9._-]{0,251}[a-z0-9])?")
 _VERSIONS = ".versions"
 _LINK = "link"
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Identities:
@@ -38,13 +41,20 @@ class Identities:
             raise InvalidInput(f"{name[:80]!r} cannot name an identity", hint="use lower-case letters, digits, . _ -")
         return self.folder / name
 
-    def save(self, name: str, identity: Identity, *, replace: bool = False) -> Path:
+    def versions(self, name: str) -> Path:
+        """Where the versions of an identity are, the newest and the one before."""
+        return self.folder / _VERSIONS / name
+
+    def save(
+        self, name: str, identity: Identity, *, replace: bool = False, beside: Mapping[str, bytes] = _NOTHING
+    ) -> Path:
         """Write an identity, key 0600, both files together.
 
         Args:
             name: lower-case letters, digits, dots, hyphens, underscores.
             identity: what to write.
             replace: whether one of that name may be there already.
+            beside: other files that are replaced with them, by name; readable for everybody who gets into the folder.
 
         Returns:
             The folder with ``key.pem`` and ``chain.pem``.
@@ -55,10 +65,10 @@ class Identities:
         """
         link = self.path(name)
         with refusals(link):
-            return self._save(link, identity, replace=replace)
+            return self._save(link, identity, replace=replace, beside=beside)
 
-    def _save(self, link: Path, identity: Identity, *, replace: bool) -> Path:
-        name, versions = link.name, self.folder / _VERSIONS / link.name
+    def _save(self, link: Path, identity: Identity, *, replace: bool, beside: Mapping[str, bytes]) -> Path:
+        name, versions = link.name, self.versions(link.name)
         for folder in (self.folder, versions.parent, versions):
             folder.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
         with alone(versions):
@@ -67,13 +77,20 @@ class Identities:
                 raise AlreadyExists(f"the identity {name!r} is there already", hint=hint)
             version = versions / os.urandom(8).hex()
             version.mkdir(mode=PRIVATE_DIRECTORY)
-            write_file(version / KEY_FILE, identity.key_pem())
-            write_file(version / CHAIN_FILE, identity.chain_pem(), mode=PUBLIC_FILE)
-            sync_directory(versions)
             previous = link.resolve().name if link.is_symlink() else ""
-            fresh = version / _LINK
-            fresh.symlink_to(Path(_VERSIONS) / name / version.name)
-            fresh.replace(link)
+            try:
+                write_file(version / KEY_FILE, identity.key_pem())
+                write_file(version / CHAIN_FILE, identity.chain_pem(), mode=PUBLIC_FILE)
+                for file, data in beside.items():
+                    write_file(version / file, data, mode=PUBLIC_FILE)
+                sync_directory(versions)
+                fresh = version / _LINK
+                fresh.symlink_to(Path(_VERSIONS) / name / version.name)
+                fresh.replace(link)
+            except BaseException:
+                if link.resolve() != version.resolve():
+                    shutil.rmtree(version, ignore_errors=True)  # a key that nobody will use
+                raise
             sync_directory(self.folder)
             # The one before stays: a reader may still have it open.
             for old in versions.iterdir():
@@ -117,4 +134,4 @@ class Identities:
         """The names of all identities, sorted."""
         if not self.folder.is_dir():
             return []
-        return sorted(entry.name for entry in self.folder.iterdir() if entry.name != _VERSIONS)
+        return sorted(entry.name for entry in self.folder.iterdir() if not entry.name.startswith("."))
