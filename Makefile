@@ -8,7 +8,7 @@ NIQUESTS  = $(VENV)/niquests/.ready
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check lint types imports coverage bench lock clean
+.PHONY: help setup demo test soak check lint types imports coverage bench matrix lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ coverage: setup $(NIQUESTS)
 bench: setup $(DJANGO_CA)  ## the figures of docs/performance.md, measured here
 	status=0; $(BIN)/python -m bench || status=1; $(BIN)/python -m bench.issuance || status=1; \
 	    $(BIN)/python -m bench.gate || status=1; exit $$status
+
+matrix: setup  ## every client against every server, and docs/compatibility.md from what came of it
+	$(BIN)/python -m tests.matrix
 
 # What the bench compares with has a Python environment of its own: mutua needs none of it.
 $(DJANGO_CA): requirements/django-ca.txt

@@ -1,28 +1,50 @@
 """One request as an identity, watched closely enough to say afterwards why it failed."""
 
 import http.client
-import select
 import socket
 import ssl
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from types import ModuleType
 
 from mutua.doctor.call import CallObservation, Stage
-from mutua.errors import InvalidAddress
-from mutua.tls.alerts import alert_in
+from mutua.errors import Http2NotSpoken
+from mutua.outbound import http1
+from mutua.outbound.handshaking import (
+    FIRST_READ_FLOOR,
+    FIRST_READ_ROUND_TRIPS,
+    TIMEOUT_SECONDS,
+    Target,
+    await_verdict,
+    connect,
+    observation,
+    target_of,
+)
+from mutua.outbound.messages import Answer, Request
+from mutua.outbound.tls_facts import HandshakeWatch, TlsFacts
 from mutua.tls.identity import Identity
 from mutua.tls.trust import Trust
 
-TIMEOUT_SECONDS = 10.0
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
-"""More than any API answer; a download belongs to another tool."""
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long each step took, in seconds; ``None`` for one that did not end.
 
-FIRST_READ_ROUND_TRIPS = 3
-FIRST_READ_FLOOR = 0.05
-"""In TLS 1.3 the verdict on our certificate comes one round trip after the handshake; this waits for it."""
+    Attributes:
+        resolve: from the name to addresses (DNS).
+        connect: the TCP connection.
+        tls: the handshake.
+        verdict: the moment in which we listen for a refusal before we write; TLS 1.3 only.
+        first_byte: from the request's first byte to the answer's.
+        total: all of it.
+    """
+
+    resolve: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    verdict: float | None = None
+    first_byte: float | None = None
+    total: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,30 +53,20 @@ class CallResult:
 
     Attributes:
         observation: how far it came; ``mutua.doctor.call.diagnose`` reads it.
-        status: the HTTP status, or ``None`` if there was no answer.
-        reason: the status line's words.
-        headers: in the order they came.
-        body: at most 16 MiB.
-        tls_version: ``TLSv1.3``; empty before the handshake.
+        answer: what came back, or ``None``.
+        tls: what the handshake was made of.
+        timing: how long it took.
     """
 
     observation: CallObservation
-    status: int | None = None
-    reason: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    tls_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    host: str
-    port: int
-    path: str
+    answer: Answer | None = None
+    tls: TlsFacts
+    timing: Timing
 
     @property
-    def name(self) -> str:
-        return f"{self.host}:{self.port}"
+    def status(self) -> int | None:
+        """The HTTP status, or ``None`` if there was no answer."""
+        return self.answer.status if self.answer else None
 
 
 def call(
@@ -62,139 +74,111 @@ def call(
     *,
     identity: Identity | None,
     trust: Trust,
-    method: str = "GET",
+    request: Request | None = None,
+    http2: bool = False,
     timeout: float = TIMEOUT_SECONDS,
 ) -> CallResult:
-    """Make one request and report what was seen, also when it fails.
+    """Make one request and report what was seen, also when it fails. A redirect is an answer like any other.
 
     Args:
         url: ``https://host[:port]/path``.
         identity: who we are; without one, no certificate is presented.
         trust: what the server's certificate is verified with.
-        method: the HTTP method.
+        request: what to ask; a GET otherwise.
+        http2: speak HTTP/2, and nothing else.
         timeout: seconds for each step.
 
     Raises:
         InvalidAddress: the URL is not one for https.
+        Http2NotSpoken: HTTP/2 was asked for, and the server does not speak it.
+        MissingExtra: h2 is not installed.
     """
-    return _Call(_target(url), identity, trust, method, timeout).run()
+    return _Call(target_of(url), identity, trust, request or Request(), timeout, http2=http2).run()
+
+
+def _http2() -> ModuleType:
+    from mutua.outbound import http2  # noqa: PLC0415 -- an extra
+
+    return http2
 
 
 class _Call:
     """One call; ``stage`` always names the step that is under way."""
 
-    def __init__(self, target: _Target, identity: Identity | None, trust: Trust, method: str, timeout: float) -> None:
-        self.target, self.identity, self.method, self.timeout = target, identity, method, timeout
+    def __init__(
+        self, target: Target, identity: Identity | None, trust: Trust, request: Request, timeout: float, *, http2: bool
+    ) -> None:
+        self.target, self.identity, self.request, self.timeout = target, identity, request, timeout
+        self.http = _http2() if http2 else http1
         self.context = identity.client_context(trust) if identity else trust.client_context()
-        self.stage = Stage.CONNECT
-        self.tls_version = ""
+        self.context.set_alpn_protocols([self.http.ALPN])
+        self.watch = HandshakeWatch(self.context)
+        self.tls = TlsFacts()
+        self.stage = Stage.RESOLVE
+        self.took: dict[str, float] = {}
+        self.started = self.last = time.monotonic()
 
     def run(self) -> CallResult:
         try:
-            return self._run()
-        except socket.gaierror as error:
-            self.stage = Stage.RESOLVE
-            return CallResult(observation=self._observation(error))
+            answer = self._run()
         except (OSError, http.client.HTTPException) as error:
-            return CallResult(observation=self._observation(error), tls_version=self.tls_version)
-
-    def _run(self) -> CallResult:
-        started = time.monotonic()
-        plain = _connect(self.target, self.timeout)
-        round_trip = time.monotonic() - started
-        with plain:
-            self.stage = Stage.HANDSHAKE
-            with self.context.wrap_socket(plain, server_hostname=self.target.host) as secured:
-                self.tls_version = secured.version() or ""
-                self.stage = Stage.FIRST_READ
-                _await_verdict(secured, FIRST_READ_FLOOR + FIRST_READ_ROUND_TRIPS * round_trip)
-                secured.settimeout(self.timeout)
-                self.stage = Stage.RESPONSE
-                return self._exchange(secured)
-
-    def _exchange(self, secured: ssl.SSLSocket) -> CallResult:
-        connection = http.client.HTTPConnection(self.target.host, self.target.port, timeout=self.timeout)
-        connection.sock = secured
-        connection.request(self.method, self.target.path, headers={"Connection": "close", "User-Agent": "mutua"})
-        response = connection.getresponse()
-        body = response.read(MAX_BODY_BYTES)
+            return self._result(self._observation(error))
         self.stage = Stage.DONE
-        return CallResult(
-            observation=self._observation(None, response.status),
-            status=response.status,
-            reason=response.reason,
-            headers=tuple(response.getheaders()),
-            body=body,
-            tls_version=self.tls_version,
-        )
+        return self._result(self._observation(None, answer), answer)
 
-    def _observation(self, error: Exception | None, status: int | None = None) -> CallObservation:
-        closed = isinstance(
-            error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError | http.client.RemoteDisconnected
-        )
-        return CallObservation(
-            target=self.target.name,
-            stage=self.stage,
-            error=str(error) if error else "",
-            alert=alert_in(error) if error else None,
-            verify_code=error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else None,
-            closed=closed,
-            identity=self.identity.chain if self.identity else (),
-            status=status,
-            seen_at=datetime.now(UTC),
-        )
+    def _run(self) -> Answer:
+        def resolved() -> None:
+            self._mark("resolve")
+            self.stage = Stage.CONNECT
 
+        with connect(self.target, self.timeout, on_resolved=resolved) as plain:
+            self._mark("connect")
+            self.stage = Stage.HANDSHAKE
+            with self._secured(plain) as secured:
+                self._mark("tls")
+                return self._ask(secured)
 
-def _await_verdict(secured: ssl.SSLSocket, seconds: float) -> None:
-    """Read before the first write: once data lies unread at a server that refuses us, its alert can get lost.
-
-    Returns when the server stays silent, which means it has nothing against us.
-    """
-    if secured.version() != "TLSv1.3":
-        return
-    deadline = time.monotonic() + seconds
-    secured.settimeout(0)
-    while (left := deadline - time.monotonic()) > 0:
-        if not select.select([secured], [], [], left)[0]:
-            return
+    def _secured(self, plain: socket.socket) -> ssl.SSLSocket:
+        made: ssl.SSLSocket | None = None
         try:
-            if secured.recv(1) == b"":
-                raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "closed after the handshake")
-        except ssl.SSLWantReadError:
-            continue  # a session ticket, not data
-        raise http.client.BadStatusLine("the server spoke before it was asked")
+            made = self.context.wrap_socket(plain, server_hostname=self.target.host)
+        finally:
+            self.tls = self.watch.facts(made)
+        return made
 
-
-def _connect(target: _Target, timeout: float) -> socket.socket:
-    """The first address that answers."""
-    addresses = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    failure = OSError("no address")
-    for family, kind, protocol, _, address in addresses:
-        plain = socket.socket(family, kind, protocol)
-        plain.settimeout(timeout)
-        try:
-            plain.connect(address)
-        except OSError as error:
-            plain.close()
-            failure = error
-        else:
-            return plain
-    raise failure
-
-
-def _target(url: str) -> _Target:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or 443
-        # What the resolver would do; a label that is empty or too long fails here.
-        (host or "").encode("idna")
-    except ValueError:
-        host, port = None, 0
-    if host is None or parts.scheme != "https" or parts.username is not None:
-        raise InvalidAddress(f"{url[:200]!r} cannot be called", hint="give a URL such as https://api.acme.example/pay")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not all("!" <= character <= "~" for character in path):
-        raise InvalidAddress(
-            f"{url[:200]!r} has a character that a request cannot carry", hint="percent-encode it: %20 for a space"
+    def _ask(self, secured: ssl.SSLSocket) -> Answer:
+        self.stage = Stage.FIRST_READ
+        speaks_first = self.http is not http1 and self.tls.alpn == self.http.ALPN
+        grace = FIRST_READ_FLOOR + FIRST_READ_ROUND_TRIPS * self.took["connect"]
+        said = await_verdict(secured, grace, may_speak=speaks_first)
+        self._mark("verdict")
+        if self.http is not http1 and not speaks_first:
+            raise self._no_http2()
+        secured.settimeout(self.timeout)
+        self.stage = Stage.RESPONSE
+        more = {"said": said} if speaks_first else {}
+        answer: Answer = self.http.exchange(
+            secured, self.target.authority, self.target.path, self.request, self._first_byte, **more
         )
-    return _Target(host, port, path)
+        return answer
+
+    def _first_byte(self) -> None:
+        self._mark("first_byte")
+
+    def _mark(self, step: str) -> None:
+        now = time.monotonic()
+        self.took[step], self.last = now - self.last, now
+
+    def _result(self, seen: CallObservation, answer: Answer | None = None) -> CallResult:
+        timing = Timing(**self.took, total=time.monotonic() - self.started)
+        return CallResult(observation=seen, answer=answer, tls=self.tls, timing=timing)
+
+    def _observation(self, error: Exception | None, answer: Answer | None = None) -> CallObservation:
+        status, body = (answer.status, answer.body) if answer else (None, b"")
+        seen = observation(self.target, self.stage, error, identity=self.identity, status=status, body=body)
+        if self.http is not http1 and seen.alert == "no_application_protocol":  # RFC 7301 section 3.2
+            raise self._no_http2()
+        return seen
+
+    def _no_http2(self) -> Http2NotSpoken:
+        return Http2NotSpoken(f"{self.target.name} does not speak HTTP/2", hint="leave out --http2")

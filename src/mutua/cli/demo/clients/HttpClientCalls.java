@@ -17,7 +17,7 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
 /**
- * Makes a GET for each line on stdin: URL, CA file and identity folder, apart by tabs.
+ * Makes a GET for each line on stdin: URL, CA file, identity folder and TLS version, apart by tabs.
  * Answers each with one line: "status N" or "error WORDS".
  */
 class HttpClientCalls {
@@ -29,7 +29,7 @@ class HttpClientCalls {
             String[] fields = line.split("\t");
             String answer;
             try {
-                answer = "status " + get(fields[0], Path.of(fields[1]), fields[2]);
+                answer = "status " + get(fields[0], Path.of(fields[1]), fields[2], fields[3]);
             } catch (Exception error) {
                 answer = "error " + words(error);
             }
@@ -39,13 +39,18 @@ class HttpClientCalls {
         System.exit(0);
     }
 
-    private static int get(String url, Path caFile, String identity) throws Exception {
+    private static int get(String url, Path caFile, String identity, String version) throws Exception {
         var tls = SSLContext.getInstance("TLS");
         tls.init(identity.equals("-") ? null : keys(Path.of(identity)), trust(caFile).getTrustManagers(), null);
+        var parameters = tls.getDefaultSSLParameters();
+        if (!version.equals("-")) {
+            parameters.setProtocols(new String[] {version});
+        }
         var client = HttpClient.newBuilder()
                 .version(HttpClient.Version.HTTP_1_1)
                 .proxy(HttpClient.Builder.NO_PROXY)
                 .sslContext(tls)
+                .sslParameters(parameters)
                 .build();
         var request = HttpRequest.newBuilder(URI.create(url)).timeout(Duration.ofSeconds(15)).build();
         return client.send(request, BodyHandlers.ofString()).statusCode();

@@ -24,6 +24,7 @@ class Call:
         trust: whom to believe.
         ca_file: the same as a PEM file.
         no_anchors: an empty folder, for a client that would believe the operating system as well.
+        tls_version: the only one that a program or runtime may speak, ``1.2`` or ``1.3``; empty for what it likes.
     """
 
     url: str
@@ -31,6 +32,7 @@ class Call:
     trust: Trust
     ca_file: Path
     no_anchors: Path
+    tls_version: str = ""
 
 
 class Client(ABC):

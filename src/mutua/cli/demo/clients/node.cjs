@@ -1,4 +1,4 @@
-// Makes a GET for each line on stdin: URL, CA file and identity folder, apart by tabs.
+// Makes a GET for each line on stdin: URL, CA file, identity folder and TLS version, apart by tabs.
 // Answers each with one line: "status N" or "error WORDS".
 "use strict";
 
@@ -10,8 +10,11 @@ const readline = require("node:readline");
 const [kind, undiciFolder] = process.argv.slice(2);
 const undici = kind === "fetch" ? require(undiciFolder) : null;
 
-function tls(caFile, identity) {
+function tls(caFile, identity, version) {
   const options = { ca: fs.readFileSync(caFile) };
+  if (version !== "-") {
+    options.minVersion = options.maxVersion = version;
+  }
   if (identity !== "-") {
     options.key = fs.readFileSync(path.join(identity, "key.pem"));
     options.cert = fs.readFileSync(path.join(identity, "chain.pem"));
@@ -62,10 +65,10 @@ function words(error) {
 async function main() {
   const get = kind === "fetch" ? byFetch : byHttps;
   for await (const line of readline.createInterface({ input: process.stdin })) {
-    const [url, caFile, identity] = line.split("\t");
+    const [url, caFile, identity, version] = line.split("\t");
     let answer;
     try {
-      answer = `status ${await get(url, tls(caFile, identity))}`;
+      answer = `status ${await get(url, tls(caFile, identity, version))}`;
     } catch (error) {
       answer = `error ${words(error)}`;
     }

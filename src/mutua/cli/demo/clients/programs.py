@@ -62,7 +62,8 @@ class Curl(Program):
     def arguments(self, call: Call) -> list[str]:
         identity = call.actor and ["--cert", str(call.actor.chain_file), "--key", str(call.actor.key_file)]
         trust = ["--cacert", str(call.ca_file), "--capath", str(call.no_anchors)]
-        return ["-q", "-sS", "-i", "--noproxy", "*", *trust, *(identity or []), call.url]
+        only = [f"--tlsv{call.tls_version}", "--tls-max", call.tls_version] if call.tls_version else []
+        return ["-q", "-sS", "-i", "--noproxy", "*", *only, *trust, *(identity or []), call.url]
 
 
 class Wget(Program):
@@ -73,14 +74,19 @@ class Wget(Program):
         version = subprocess.run(  # noqa: S603 -- a path that was searched for
             [path, "--version"], capture_output=True, text=True, timeout=CALL_SECONDS, check=False
         )
-        # TLS 1.2 with GnuTLS, for what `cases.TLS12_ALERTS` says.
-        self._ciphers = ["--ciphers=NORMAL:-VERS-TLS1.3"] if "+ssl/gnutls" in version.stdout else []
+        self._has_gnutls = "+ssl/gnutls" in version.stdout
 
     def arguments(self, call: Call) -> list[str]:
         identity = call.actor and [f"--certificate={call.actor.chain_file}", f"--private-key={call.actor.key_file}"]
-        trust = [f"--ca-certificate={call.ca_file}", f"--ca-directory={call.no_anchors}", *self._ciphers]
+        trust = [f"--ca-certificate={call.ca_file}", f"--ca-directory={call.no_anchors}", *self._only(call)]
         quiet = ["--no-config", "--no-proxy", "--no-hsts", "--tries=1", f"--timeout={CALL_SECONDS}", "-S", "-O", "-"]
         return [*quiet, *trust, *(identity or []), call.url]
+
+    def _only(self, call: Call) -> list[str]:
+        if self._has_gnutls:
+            # TLS 1.2 unless somebody insists, for what `cases.TLS12_ALERTS` says.
+            return [f"--ciphers=NORMAL:-VERS-TLS-ALL:+VERS-TLS{call.tls_version or '1.2'}"]
+        return [f"--secure-protocol=TLSv{call.tls_version.replace('.', '_')}"] if call.tls_version else []
 
 
 class OpenSsl(Program):

@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.util import find_spec
-from typing import Any
 from urllib.parse import urlsplit
 
 from mutua.cli.demo.clients.client import CALL_SECONDS, Call, LiveClient
@@ -89,21 +88,12 @@ def httpx2_session(context: ssl.SSLContext, _url: str) -> Iterator[Get]:
 def requests_session(context: ssl.SSLContext, _url: str) -> Iterator[Get]:
     """requests, with an adapter that leaves the context's trust alone."""
     import requests  # noqa: PLC0415
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
 
-    class ExactTrust(HTTPAdapter):
-        """Uses the context as it is: the adapter of requests would load its own bundle of public CAs into it."""
-
-        def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-            """Leave the pool alone: the context verifies."""
-
-        def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-            host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-            return host, {"ssl_context": context}
+    from mutua.outbound.requests import MutualTLSAdapter  # noqa: PLC0415
 
     with requests.Session() as session:
         session.trust_env = False
-        session.mount("https://", ExactTrust())
+        session.mount("https://", MutualTLSAdapter(context))
         yield lambda url: session.get(url, timeout=CALL_SECONDS).status_code
 
 

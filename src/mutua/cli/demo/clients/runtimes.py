@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 NODE_SCRIPT = HERE / "node.cjs"
 JAVA_SOURCE = HERE / "HttpClientCalls.java"
 
-_NOBODY = "-"
+_NOBODY = _ANY = "-"
 
 
 class Runtime(Client):
@@ -54,8 +54,9 @@ class Runtime(Client):
     def get(self, call: Call) -> Sight:
         assert self._process.stdin is not None
         folder = str(call.actor.folder) if call.actor else _NOBODY
+        version = f"TLSv{call.tls_version}" if call.tls_version else _ANY
         try:
-            self._process.stdin.write(f"{call.url}\t{call.ca_file}\t{folder}\n")
+            self._process.stdin.write(f"{call.url}\t{call.ca_file}\t{folder}\t{version}\n")
             self._process.stdin.flush()
             answer = self._answers.get(timeout=START_SECONDS + CALL_SECONDS)
         except queue.Empty:
