@@ -107,7 +107,7 @@ def test_a_ca_for_some_names_signs_those_and_only_where_it_is_named(
 def test_one_bad_order_among_many_is_only_its_own(home: Home, issuing: Issuing) -> None:
     home.clients.add("bank")
 
-    def refuse(_connection: object) -> None:
+    def refuse(_connection: object, _record: object) -> None:
         raise RefusedRequest(("not today",), hint="come tomorrow")
 
     orders = [order(), order("nobody", client="nobody"), order(check=refuse), order("bank", client="bank")]

@@ -118,7 +118,7 @@ def order(client: str, **options: Any) -> Order:
 
 
 def fails(code: type[MutuaError]) -> Callable[[Any], None]:
-    def check(_connection: Any) -> None:
+    def check(_connection: Any, _record: Any) -> None:
         raise code("it is not to be")
 
     return check

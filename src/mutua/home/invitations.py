@@ -215,6 +215,8 @@ class Invitations:
             self._find(connection, found.token_hash, found.client)
             facts = {"invitation": found.id, "certificate": record.thumbprint}
             event = self._home.event("invitation.used", found.client, facts)
+            if event.at > found.expires_at:  # it ended between the two looks at the clock
+                raise _refused(f"the invitation of {found.client!r} has expired")
             if not invitations.use(connection, found.id, record.thumbprint, at=event.at):
                 raise _refused("the invitation was used meanwhile")
             self._home.record(connection, event)
@@ -230,15 +232,7 @@ class Invitations:
             check=check,
         )
         (issued,) = self._home.authority.issuing.issue([order])
-        if issued.error is not None:
-            raise issued.error
-        return Signed(
-            certificate=issued.certificate,
-            chain=issued.chain,
-            der=issued.record.der,
-            thumbprint=issued.record.thumbprint,
-            dropped=approval.dropped,
-        )
+        return Signed.of(issued, approval.dropped)
 
     def _once_more(self, found: InvitationRecord, request: CertificateRequest) -> Signed:
         """What was issued for an invitation, for the same key: nothing new is made."""

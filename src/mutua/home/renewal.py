@@ -154,15 +154,7 @@ class Renewal:
             check=check,
         )
         (issued,) = self._home.authority.issuing.issue([order])
-        if issued.error is not None:
-            raise issued.error
-        return Signed(
-            certificate=issued.certificate,
-            chain=issued.chain,
-            der=issued.record.der,
-            thumbprint=issued.record.thumbprint,
-            dropped=approval.dropped,
-        )
+        return Signed.of(issued, approval.dropped)
 
     def _check(self, connection: "Connection", record: CertificateRecord) -> Kept:
         """What the renewal of a certificate keeps, if it may be renewed now."""

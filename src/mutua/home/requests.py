@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from cryptography import x509
 
@@ -75,6 +75,19 @@ class Signed:
     der: bytes
     thumbprint: str
     dropped: tuple[str, ...]
+
+    @classmethod
+    def of(cls, issued: Issued, dropped: tuple[str, ...]) -> Self:
+        """What was committed; raises the error that kept it from being so."""
+        if issued.error is not None:
+            raise issued.error
+        return cls(
+            certificate=issued.certificate,
+            chain=issued.chain,
+            der=issued.record.der,
+            thumbprint=issued.record.thumbprint,
+            dropped=dropped,
+        )
 
     def pem(self) -> bytes:
         """The certificate and the chain behind it, in PEM."""
@@ -173,10 +186,8 @@ class Requests:
         """Write the certificates and the refusals; what is returned is on disk."""
         signed = [each[0] for each in outcomes if not isinstance(each, MutuaError)]
         committed = iter(self._home.authority.issuing.commit(signed) if signed else ())
-        return self._recorded(
-            asks,
-            [each if isinstance(each, MutuaError) else _answer(next(committed), each[1]) for each in outcomes],
-        )
+        answers = _stage(lambda outcome: Signed.of(next(committed), outcome[1]), outcomes)
+        return self._recorded(asks, answers)
 
     def _judge(self, ask: Ask, request: CertificateRequest | MutuaError) -> tuple[Order, tuple[str, ...]]:
         if isinstance(request, MutuaError):
@@ -265,19 +276,6 @@ MAX_REASON = 1000
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
-
-
-def _answer(issued: Issued, dropped: tuple[str, ...]) -> Signed | MutuaError:
-    """What came of a request whose certificate was signed, after the commit."""
-    if issued.error is not None:
-        return issued.error
-    return Signed(
-        certificate=issued.certificate,
-        chain=issued.chain,
-        der=issued.record.der,
-        thumbprint=issued.record.thumbprint,
-        dropped=dropped,
-    )
 
 
 def _stage(act: Callable[[Given], Made], given: Iterable[Given | MutuaError]) -> list[Made | MutuaError]:

@@ -34,16 +34,12 @@ class Credentials:
 
     def compare(self) -> None:
         """Compare the rows with what was told."""
-        left = dict(self._told)
-        for row in everything(self._connection, credentials):
-            told = left.pop(row["id"], None)
-            if told is None:
-                self._found.unknown(credentials, row["id"])
-            else:
-                self._found.compare(credentials, row["id"], row, told)
-        for identifier, told in left.items():
-            known = f"{told['client']} is known by the {told['form']} {told['value']}"
-            self._found.missing(credentials, identifier, known)
+        self._found.compare_all(
+            self._connection,
+            credentials,
+            self._told,
+            lambda told: f"{told['client']} is known by the {told['form']} {told['value']}",
+        )
         self._compare_certificates()
         self._compare_crls()
 

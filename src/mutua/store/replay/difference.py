@@ -1,6 +1,6 @@
 """Where a row is not what the events say."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -85,6 +85,27 @@ class Differences:
         self.count += 1
         if len(self.listed) < MAX_LISTED:
             self.listed.append(difference)
+
+    def compare_all(
+        self, connection: Connection, table: Table, told: Mapping[Any, Values], describe: Callable[[Values], str]
+    ) -> None:
+        """Compare every row of a table.
+
+        Args:
+            connection: a transaction.
+            table: whose rows have an id.
+            told: what the events say of each, by its id.
+            describe: the same of one for a person, where its row is missing.
+        """
+        left = dict(told)
+        for row in everything(connection, table):
+            wanted = left.pop(row["id"], None)
+            if wanted is None:
+                self.unknown(table, row["id"])
+            else:
+                self.compare(table, row["id"], row, wanted)
+        for identifier, wanted in left.items():
+            self.missing(table, identifier, describe(wanted))
 
     def compare(self, table: Table, key: object, row: Values, told: Values) -> None:
         """Compare every column of a row; what is ``UNTOLD`` is passed over."""
