@@ -117,7 +117,7 @@ def order(client: str, **options: Any) -> Order:
     return Order(profile=CLIENT, names=[DnsName("a.example")], public_key=key, client=client, **options)
 
 
-def fails(code: type[MutuaError]) -> Callable[[Any], None]:
+def fails(code: type[MutuaError]) -> Callable[[Any, Any], None]:
     def check(_connection: Any, _record: Any) -> None:
         raise code("it is not to be")
 

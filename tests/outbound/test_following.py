@@ -340,3 +340,61 @@ def test_who_only_glances_never_waits_for_one_who_loads(renewed: Renewing) -> No
         thread.start()
         thread.join(30)
         assert glanced == [before]
+
+
+class _Shipping(logging.Handler):
+    """Sends each line with the very identity that it tells of, as a handler that logs over https does."""
+
+    def __init__(self, followed: FollowedIdentity) -> None:
+        super().__init__()
+        self._followed = followed
+        self.sent: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        thumbprint = self._followed.identity.thumbprint
+        self.sent.append(f"{record.getMessage()[:30]} by {thumbprint}")
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["renewed", "junk"])
+def test_a_log_that_is_sent_with_the_identity_does_not_wait_for_itself(
+    good: bool, renewed: Renewing, tmp_path: Path
+) -> None:
+    path = one_file(tmp_path, in_place, before := renewed.new())
+    followed, after = FollowedIdentity(path, renewed.trust), renewed.new() if good else before
+    handler = _Shipping(followed)
+    logger = logging.getLogger("mutua.identity")
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        replace(path, after.chain_pem() + after.key_pem() if good else b"junk")
+        thread = threading.Thread(target=followed.newest, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+    assert [line.rpartition(" ")[2] for line in handler.sent] == [after.thumbprint]
+
+
+def test_a_trust_taken_away_is_believed_no_longer_though_loading_the_identity_was_interrupted(
+    renewed: Renewing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a time limit that raises wherever the thread is, or by Ctrl-C."""
+    bundle, others = tmp_path / "trust.pem", strangers_identity(tmp_path / "stranger").chain[-1:]
+    bundle.write_bytes(write_pem(renewed.trust.anchors))
+    path = one_file(tmp_path, in_place, renewed.new())
+    followed = FollowedIdentity(path, bundle)
+    replace(bundle, write_pem(others))
+    in_place(path, b"junk")
+
+    def interrupted(*_arguments: object, **_options: object) -> Identity:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Identity, "load", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            followed.newest()
+    assert followed.trust.anchors == others
+    assert followed.newest().generation == 2

@@ -178,6 +178,14 @@ def test_a_redirect_inside_is_followed_only_when_it_is_allowed(bank: Line, monke
     refused(bank.leaf, "is at 127.0.0.2, which is private", allow_private=False)
 
 
+def test_what_a_certificate_says_moves_no_cursor_and_ends_no_line() -> None:
+    evil = "http://ca.example/\x1b[2J\nerror: all is well " + "x" * 10_000
+    error = refused(certify("leaf", "issuing", evil, ca=False), "not an http or https address")
+    assert error.message.isprintable()
+    assert r"ca.example/\x1b[2J\nerror" in error.message
+    assert len(error.message) < 1000
+
+
 @pytest.mark.parametrize("junk", [b"", b"junk", b"<!doctype html>", b"\x30\x82\xff\xff", b"-----BEGIN "], ids=range(5))
 def test_junk_is_an_error_of_ours(bank: Line, junk: bytes) -> None:
     bank.below.answer = body(junk)

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 import requests
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPSConnection
 
 from mutua import FollowedIdentity
-from mutua.errors import InvalidInput
+from mutua.errors import InvalidInput, MissingExtra
 from mutua.outbound.requests import MutualTLSAdapter
+from mutua.outbound.urllib3 import RetiringConnection, retiring
 from mutua.pki.certificates import write_pem
 from tests.inbound.certificates import strangers_identity
 from tests.outbound.forwarding_proxy import proxy
@@ -191,3 +194,40 @@ def test_the_adapter_everybody_finds_is_refused_a_context_that_follows(renewed: 
 def test_it_is_not_pickled(session: requests.Session) -> None:
     with pytest.raises(TypeError, match="private key"):
         pickle.dumps(session)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("proxies", [None, {"https": "http://127.0.0.1:9"}], ids=["direct", "proxy"])
+def test_the_older_way_to_a_connection_gives_the_same_context(
+    session: requests.Session, context: ssl.SSLContext, proxies: dict[str, str] | None
+) -> None:
+    pool: Any = session.get_adapter("https://").get_connection("https://localhost/", proxies)  # type: ignore[attr-defined]
+    assert pool.conn_kw["ssl_context"] is context
+
+
+def test_a_requests_that_would_not_ask_for_the_context_is_refused(
+    context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(requests.adapters.HTTPAdapter, "build_connection_pool_key_attributes")
+    with pytest.raises(MissingExtra, match="every public CA") as refused:
+        MutualTLSAdapter(context)
+    assert "2.32.3" in refused.value.hint
+
+
+def test_a_manager_with_connections_of_its_own_keeps_them_and_they_retire() -> None:
+    """As the one for SOCKS proxies has: with urllib3's in their place nothing would go through the proxy."""
+
+    class OwnConnection(HTTPSConnection):
+        pass
+
+    class OwnPool(HTTPSConnectionPool):
+        ConnectionCls = OwnConnection
+
+    manager = PoolManager()
+    manager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": OwnPool}
+    for _ in range(2):
+        pool = retiring(manager).connection_from_url("https://localhost/")
+        assert isinstance(pool, OwnPool)
+        assert issubclass(pool.ConnectionCls, OwnConnection)
+        assert issubclass(pool.ConnectionCls, RetiringConnection)
+        manager.clear()

@@ -17,6 +17,21 @@ MAX_ADDRESSES = 16
 SETTING_HINT = "if that is meant: allow_private = true under [foreign_crls] in mutua.toml"
 """How a private address is allowed for what the servers of a home fetch."""
 
+_INSIDE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",  # RFC 6890 section 2.1; there is metadata of machines at some clouds
+            "192.88.99.0/24",  # RFC 7526 section 4: relays of 6to4, of which none are left
+            "3fff::/20",  # RFC 9637 section 3: documentation
+            "5f00::/16",  # RFC 9602 section 5: segment routing within one network
+            "64:ff9b:1::/48",  # RFC 8215 section 3: NAT64 within one network
+            "fec0::/10",  # RFC 3879 section 4: what private networks had before fc00::/7
+        ),
+    )
+)
+"""What nobody's servers for everybody are at, whatever this release of Python says of it."""
+
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 section 2.1
 
 
@@ -69,7 +84,7 @@ def _refusal(text: str, *, allow_private: bool) -> str:
             return "nobody's own address"
         # is_global alone has called some of these global, in one release of Python or another.
         private = each.is_private or each.is_loopback or each.is_link_local or each.is_reserved or not each.is_global
-        if private and not allow_private:
+        if not allow_private and (private or any(each in network for network in _INSIDE)):
             return "within a private network"
     return ""
 

@@ -5,7 +5,9 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,8 +74,9 @@ class FollowedIdentity:
     ) -> None:
         if not isinstance(source, Identity) and not _paths_in(source):
             source = Identity.load(source, key=key, password=password)
-        self._trust = _watched_trust(trust)
-        self._identity = _watched_identity(source, key, password, lambda: self._trust.value)
+        self._news: deque[tuple[int, str]] = deque()
+        self._trust = _watched_trust(trust, self._complain)
+        self._identity = _watched_identity(source, key, password, lambda: self._trust.value, self._complain)
         self._fixed = isinstance(source, Identity)
         self._version = Version(self._identity.value, self._trust.value, 1)
         self._looked = time.monotonic()
@@ -104,9 +107,10 @@ class FollowedIdentity:
                 self._look_beside()
             elif self.lock.acquire(blocking=False):
                 try:
-                    return self._look()
+                    self._look()
                 finally:
                     self.lock.release()
+                self._tell()
         return self._version
 
     @property
@@ -135,6 +139,7 @@ class FollowedIdentity:
         with self.lock:
             self._identity.value = identity
             self._swap()
+        self._tell()
 
     def _look_beside(self) -> None:
         """Look on a thread, if there is something to load and no thread does already."""
@@ -146,23 +151,39 @@ class FollowedIdentity:
 
     def _look_now(self) -> Version:
         with self.lock:
-            return self._look()
-
-    def _look(self) -> Version:
-        # Trust first: an identity is tried with the trust it will be used with.
-        changes = [self._trust.look(), self._identity.look()]
-        self._looked = time.monotonic()
-        if any(changes):
-            self._swap()
+            self._look()
+        self._tell()
         return self._version
+
+    def _look(self) -> None:
+        try:
+            # Trust first: an identity is tried with the trust it will be used with.
+            self._trust.look()
+            self._identity.look()
+        finally:
+            # Whatever interrupts it, a time limit or Ctrl-C: a trust that was taken away is believed no longer.
+            self._swap()
+        self._looked = time.monotonic()
 
     def _swap(self) -> None:
         before, identity, trust = self._version, self._identity.value, self._trust.value
+        if identity is before.identity and trust is before.trust:
+            return
         if identity.chain == before.identity.chain and trust == before.trust:
             return  # written anew, and the same
         self._version = Version(identity, trust, before.generation + 1)
         if identity.thumbprint != before.identity.thumbprint:
-            log.info("identity renewed: %s until %s", identity.thumbprint, identity.not_after.isoformat())
+            line = f"identity renewed: {identity.thumbprint} until {identity.not_after.isoformat()}"
+            self._news.append((logging.INFO, line))
+
+    def _complain(self, line: str) -> None:
+        self._news.append((logging.WARNING, line))
+
+    def _tell(self) -> None:
+        """Log what has happened. Never under the lock: a handler may send its lines with this very identity."""
+        while self._news:
+            with suppress(IndexError):  # another thread was faster
+                log.log(*self._news.popleft())
 
     def __repr__(self) -> str:
         return f"<FollowedIdentity {self._version.identity!r}, generation {self._version.generation}>"
@@ -191,22 +212,26 @@ def _paths_in(source: Source) -> tuple[Path, ...]:
     return (Path(source),)
 
 
-def _watched_trust(trust: Source | Trust) -> Watched[Trust]:
+def _watched_trust(trust: Source | Trust, complain: Callable[[str], object]) -> Watched[Trust]:
     if isinstance(trust, bytes):
         trust = Trust.load(trust)
     if isinstance(trust, Trust):
-        return Watched("trust", lambda: trust, tuple)
+        return Watched("trust", lambda: trust, tuple, complain)
 
     def load() -> Trust:
         loaded = Trust.load(trust)
         loaded.client_context()
         return loaded
 
-    return Watched(f"trust at {os.fspath(trust)!r}", load, lambda: (Path(trust),))
+    return Watched(f"trust at {os.fspath(trust)!r}", load, lambda: (Path(trust),), complain)
 
 
 def _watched_identity(
-    source: Source | Identity, key: Source | None, password: str | bytes | None, trust: Callable[[], Trust]
+    source: Source | Identity,
+    key: Source | None,
+    password: str | bytes | None,
+    trust: Callable[[], Trust],
+    complain: Callable[[str], object],
 ) -> Watched[Identity]:
     def load() -> Identity:
         loaded = source if isinstance(source, Identity) else Identity.load(source, key=key, password=password)
@@ -214,10 +239,10 @@ def _watched_identity(
         return loaded
 
     if isinstance(source, Identity):
-        return Watched("identity", load, tuple)
+        return Watched("identity", load, tuple, complain)
     (path,), beside = _paths_in(source), () if key is None else _paths_in(key)
 
     def paths() -> tuple[Path, ...]:
         return (path / CHAIN_FILE, path / KEY_FILE, *beside) if is_folder(path) else (path, *beside)
 
-    return Watched(f"identity at {os.fspath(path)!r}", load, paths)
+    return Watched(f"identity at {os.fspath(path)!r}", load, paths, complain)

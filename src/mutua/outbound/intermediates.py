@@ -27,6 +27,9 @@ MAX_ANSWER_BYTES = 256 * 1024
 TOTAL_SECONDS = 20.0
 """For a whole chain: somebody waits for it at a terminal."""
 
+MAX_SHOWN_URL = 200
+"""Characters of an address in a message; real ones have under 100."""
+
 _PRIVATE_HINT = "if that is meant: --allow-private, or allow_private=True"
 
 
@@ -121,11 +124,16 @@ def require_intermediates(done: Completion) -> None:
     """
     missing = missing_issuer(done.chain, done.root)
     if missing is not None and not missing.perhaps_root:
-        why = "; ".join(f"{each.url}: {each.error}" for each in done.attempts) or "the certificate names no address"
+        why = "; ".join(f"{_shown(each.url)}: {each.error}" for each in done.attempts)
         raise NetworkError(
-            f"the issuer {missing.subject!r} cannot be fetched: {why}",
+            f"the issuer {missing.subject!r} cannot be fetched: {why or 'the certificate names no address'}",
             hint="ask whoever issued the certificate for the whole chain",
         )
+
+
+def _shown(url: str) -> str:
+    """An address for a message: it is the certificate's, and may be anything, of any length."""
+    return ascii(url[:MAX_SHOWN_URL])[1:-1]
 
 
 def _attempt(fetcher: Fetcher, url: str, chain: Sequence[x509.Certificate]) -> Attempt:

@@ -9,8 +9,10 @@ from typing import Any
 from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 
-from mutua.errors import InvalidInput
+from mutua.errors import InvalidInput, MissingExtra
 from mutua.outbound.urllib3 import retiring
+
+_HOOK = "build_connection_pool_key_attributes"
 
 
 class MutualTLSAdapter(HTTPAdapter):
@@ -26,20 +28,27 @@ class MutualTLSAdapter(HTTPAdapter):
 
     Raises:
         InvalidInput: on a request with ``verify=False`` or ``cert=``; nothing is sent.
+        MissingExtra: requests is older than 2.32.3, and would connect with a context of its own.
     """
 
     def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
+        if not hasattr(HTTPAdapter, _HOOK):
+            raise MissingExtra(
+                "this requests would ignore the context and believe every public CA",
+                hint="pip install 'requests>=2.32.3'",
+            )
         self.context = context
         super().__init__(**options)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """As of requests, with connections that retire."""
-        super().init_poolmanager(*arguments, **options)
+        # Whoever takes a connection from the manager, as get_connection does, gets one with our context too.
+        super().init_poolmanager(*arguments, **{**options, "ssl_context": self.context})
         retiring(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """As of requests, with connections that retire."""
-        return retiring(super().proxy_manager_for(proxy, **options))
+        return retiring(super().proxy_manager_for(proxy, **{**options, "ssl_context": self.context}))
 
     def build_connection_pool_key_attributes(
         self, request: PreparedRequest, verify: Any, cert: Any = None

@@ -4,9 +4,10 @@ With an identity that stays, ``urllib3.PoolManager(ssl_context=context)`` is eno
 """
 
 import ssl
+from functools import lru_cache
 from typing import Any
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3 import HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPSConnection
 
 from mutua.outbound.following_context import may_be_used_again
@@ -31,12 +32,21 @@ class RetiringConnectionPool(HTTPSConnectionPool):
     ConnectionCls = RetiringConnection
 
 
-_POOL_CLASSES = {"http": HTTPConnectionPool, "https": RetiringConnectionPool}
+@lru_cache
+def _retiring_kind(pool: type[HTTPSConnectionPool]) -> type[HTTPSConnectionPool]:
+    """A kind of pool whose connections retire, and are otherwise its own: those to a SOCKS proxy are not urllib3's."""
+    if pool is HTTPSConnectionPool:
+        return RetiringConnectionPool
+    if issubclass(pool.ConnectionCls, RetiringConnection):
+        return pool
+    connection = type("RetiringConnection", (RetiringConnection, pool.ConnectionCls), {})
+    return type("RetiringConnectionPool", (pool,), {"ConnectionCls": connection})
 
 
 def retiring(manager: PoolManager) -> PoolManager:
     """Have a pool manager, or a proxy manager, retire connections that present an older identity."""
-    manager.pool_classes_by_scheme = _POOL_CLASSES
+    kinds = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {**kinds, "https": _retiring_kind(kinds["https"])}
     return manager
 
 

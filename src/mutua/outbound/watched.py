@@ -1,6 +1,5 @@
 """Something that is loaded from files and loaded anew when they change, whole or not at all."""
 
-import logging
 import os
 import ssl
 import time
@@ -17,8 +16,6 @@ SETTLE_SECONDS = 0.1
 """How long a file has to stay as it is: ``cat key.pem leaf.pem ca.pem > bank.pem`` is three writes, and after two of
 them what is there looks whole."""
 
-log = logging.getLogger("mutua.identity")
-
 Stamp = tuple[tuple[int, ...], ...]
 T = TypeVar("T")
 
@@ -30,6 +27,7 @@ class Watched(Generic[T]):
         what: it is, for the log.
         load: reads the value, and proves that it can be used.
         paths: of the files; asked at every look, for a folder may become a file.
+        complain: is given one line when what has changed cannot be loaded, once for each reason.
 
     Attributes:
         value: the last good one.
@@ -38,8 +36,14 @@ class Watched(Generic[T]):
         MutuaError: it cannot be loaded now.
     """
 
-    def __init__(self, what: str, load: Callable[[], T], paths: Callable[[], tuple[Path, ...]]) -> None:
-        self._what, self._load, self._paths = what, load, paths
+    def __init__(
+        self,
+        what: str,
+        load: Callable[[], T],
+        paths: Callable[[], tuple[Path, ...]],
+        complain: Callable[[str], object],
+    ) -> None:
+        self._what, self._load, self._paths, self._complain = what, load, paths, complain
         self._failed: tuple[Stamp, float] | None = None
         self._complaint: tuple[Stamp, str] | None = None
         # Before the files are read: what changes in between is seen at the next look.
@@ -59,8 +63,8 @@ class Watched(Generic[T]):
         except (MutuaError, ssl.SSLError, OSError) as error:
             self._failed = (stamp, time.monotonic())
             if (complaint := (stamp, str(error))) != self._complaint:
-                log.warning("the renewed %s cannot be loaded, going on with the last: %s", self._what, error)
                 self._complaint = complaint
+                self._complain(f"the renewed {self._what} cannot be loaded, going on with the last: {error}")
             return False
         self.value, self._stamp, self._failed, self._complaint = value, stamp, None, None
         return True
