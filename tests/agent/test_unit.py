@@ -17,10 +17,11 @@ UNIT = next(re.finditer(r"```text\n(\[Unit\].*?)```", (ROOT / "docs/agent.md").r
 def test_it_starts_a_command_with_options_that_exist() -> None:
     (line,) = re.findall(r"^ExecStart=(.*)$", UNIT, re.MULTILINE)
     program, name, *options = shlex.split(line)
-    command = cli.get_command(click.Context(cli), name)
+    context = click.Context(cli, **cli.context_settings)
+    command = cli.get_command(context, name)
     assert (program, command is not None) == ("/opt/mutua/bin/mutua", True)
     assert command is not None
-    assert command.make_parser(click.Context(command)).parse_args(options)[1] == []
+    assert command.make_parser(click.Context(command, parent=context)).parse_args(options)[1] == []
 
 
 def test_systemd_finds_nothing_to_say_where_it_is_installed(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from mutua import Home, Identity
 from mutua.pki.certificates import write_pem
+from mutua.pki.keys import write_private_key
 from mutua.registry.invitations import write_invitation
 from tests.agent.authority import RunningAuthority
 from tests.docs.partner import sloppy_partner
 from tests.missing import missing
-from tests.outbound.issuers import line
+from tests.outbound.issuers import KEY, line
 from tests.postgresql import running_cluster
 from tests.serving import Serving
 
@@ -183,4 +184,8 @@ def _sent(folder: Path, template: Path) -> Iterator[StandIns]:
     _send(Identity.load(template / "identities" / "woovi"), folder)
     with line() as bank:
         (folder / "alone.pem").write_bytes(write_pem([bank.leaf]))
-        yield {"alone.pem --fetch": "alone.pem --fetch --allow-private"}
+        (folder / "alone.key").write_bytes(write_private_key(KEY))
+        yield {
+            "alone.pem --fetch": "alone.pem --fetch --allow-private",
+            'key="alone.key")': 'key="alone.key"), allow_private=True',
+        }

@@ -48,7 +48,7 @@ def last(store: Store) -> int:
 
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10_000)],
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)],
 )
 def test_every_connection_is_durable_and_checks_references(store: Store, pragma: str, value: object) -> None:
     with store.read() as first, store.read() as second:
