@@ -40,7 +40,8 @@ def woovi(unsafe_home: UnsafeHome) -> Identity:
 
 
 @pytest.fixture(scope="module")
-def door(unsafe_home: UnsafeHome) -> Iterator[RunningServer]:
+def door(unsafe_home: UnsafeHome, woovi: Identity) -> Iterator[RunningServer]:
+    assert woovi.chain, "issued before the gate begins, which knows of it then"
     from tests.outbound.http2_app import app
 
     with RunningServer(app, unsafe_home) as running:
